@@ -1,0 +1,28 @@
+//! s3reel puts media files of an S3 bucket before any player: `GET /{key}` becomes one ranged
+//! GetObject, and its answer is what Safari, Chromium, Firefox and curl expect, to the byte.
+//!
+//! This is the library behind the program; the program is [`cli`]. Read it in this order, from
+//! plain types to composition. A module uses only modules named before it:
+//!
+//! 1. [`semantics`]: what HTTP says about ranges, validators and conditions, without any I/O;
+//!    [`object`]: S3's nouns; [`units`]; [`telemetry`]: figures and log lines.
+//! 2. [`storage`]: reading objects, and the one reader over the AWS SDK.
+//! 3. [`web`]: requests to answers.
+//! 4. [`service`]: composition, start and stop; [`config`]: settings; [`embedded_s3`]: an S3 in
+//!    this process for the demo and for tests.
+//! 5. [`cli`]: arguments, signals, exit codes.
+//!
+//! The [`manual`] has chapters on the architecture, the promises and their tests, settings,
+//! errors, operation and the decisions behind it all.
+
+pub mod cli;
+pub mod config;
+pub mod embedded_s3;
+pub mod manual;
+pub mod object;
+pub mod semantics;
+pub mod service;
+pub mod storage;
+pub mod telemetry;
+pub mod units;
+pub mod web;
