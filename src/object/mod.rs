@@ -1,0 +1,12 @@
+//! S3's nouns: keys, prefixes, bucket names, and what is known of an object.
+
+pub mod bucket;
+pub mod key;
+pub mod media_type;
+pub mod prefix;
+pub mod representation;
+
+pub use bucket::BucketName;
+pub use key::{KeyError, ObjectKey, RequestKey};
+pub use prefix::KeyPrefix;
+pub use representation::Representation;

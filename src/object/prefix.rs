@@ -1,0 +1,76 @@
+//! The part of a bucket that is served.
+
+use std::fmt;
+
+use super::key::{KeyError, ObjectKey, RequestKey};
+
+/// A key prefix: empty, or ending in `/` so that it can only match whole segments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyPrefix(String);
+
+impl KeyPrefix {
+    /// Checks a prefix and adds the final `/` if it is missing.
+    ///
+    /// # Errors
+    /// [`KeyError`] when no key could start like this.
+    pub fn parse(prefix: &str) -> Result<Self, KeyError> {
+        if prefix.is_empty() {
+            return Ok(Self::default());
+        }
+        let slash = if prefix.ends_with('/') { "" } else { "/" };
+        ObjectKey::new(format!("{prefix}{slash}")).map(|key| Self(key.as_str().to_owned()))
+    }
+
+    /// The key of the object that a request asks for under this prefix.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`] when both together exceed what S3 takes.
+    pub fn key(&self, request: &RequestKey) -> Result<ObjectKey, KeyError> {
+        ObjectKey::new(format!("{}{}", self.0, request.as_str()))
+    }
+
+    /// What a viewer calls an object that S3 lists under this prefix; `None` for a foreign key.
+    #[must_use]
+    pub fn strip<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(self.0.as_str())
+    }
+
+    /// The prefix, with its final `/` if it is not empty.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_in_a_slash_whether_or_not_it_was_written() {
+        for (written, prefix) in [
+            ("", ""),
+            ("films", "films/"),
+            ("films/", "films/"),
+            ("a/b", "a/b/"),
+        ] {
+            assert_eq!(KeyPrefix::parse(written).unwrap().as_str(), prefix);
+        }
+        assert_eq!(KeyPrefix::parse("a/../b"), Err(KeyError::DotSegment));
+    }
+
+    #[test]
+    fn the_length_limit_counts_the_prefix() {
+        let prefix = KeyPrefix::parse("films").unwrap();
+        let fits = RequestKey::from_path(&format!("/{}", "x".repeat(1018))).unwrap();
+        let too_long = RequestKey::from_path(&format!("/{}", "x".repeat(1019))).unwrap();
+        assert!(prefix.key(&fits).is_ok());
+        assert_eq!(prefix.key(&too_long), Err(KeyError::TooLong));
+    }
+}

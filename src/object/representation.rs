@@ -1,0 +1,127 @@
+//! What is known of one version of an object without reading it.
+
+use std::fmt;
+
+use crate::semantics::{CompleteLength, Validators};
+
+/// One version of an object as HTTP describes it (RFC 9110 section 8): length, type, coding and
+/// validators. Nothing else of what S3 says about an object is ever passed on.
+#[derive(Debug, Clone)]
+pub struct Representation {
+    /// Length of all of it.
+    pub length: CompleteLength,
+    /// Entity tag and date.
+    pub validators: Validators,
+    /// `Content-Type` as stored.
+    pub content_type: Option<FieldValue>,
+    /// `Content-Encoding` as stored, without `aws-chunked` and `identity`.
+    pub content_encoding: Option<FieldValue>,
+    /// `Content-Language` as stored.
+    pub content_language: Option<FieldValue>,
+    /// `Content-Disposition` as stored.
+    pub content_disposition: Option<FieldValue>,
+    /// `Cache-Control` as stored.
+    pub cache_control: Option<FieldValue>,
+    /// `Expires` as stored.
+    pub expires: Option<FieldValue>,
+}
+
+impl Representation {
+    /// An object of this length about which nothing else is known.
+    #[must_use]
+    pub fn of_length(length: CompleteLength) -> Self {
+        Self {
+            length,
+            validators: Validators::default(),
+            content_type: None,
+            content_encoding: None,
+            content_language: None,
+            content_disposition: None,
+            cache_control: None,
+            expires: None,
+        }
+    }
+}
+
+/// A field value that can stand in an answer: no control characters but tab, not empty.
+///
+/// Stored metadata may hold anything; what cannot be sent is dropped where it is read, so that it
+/// can neither split an answer nor make one fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldValue(String);
+
+impl FieldValue {
+    /// Checks a value (RFC 9110 section 5.5); `None` for one that cannot be sent or says nothing.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let value = value.trim_matches([' ', '\t']);
+        let sendable = value.chars().all(|c| c == '\t' || !c.is_ascii_control());
+        (sendable && !value.is_empty()).then(|| Self(value.to_owned()))
+    }
+
+    /// The codings of a `Content-Encoding` without those that are not codings of the stored
+    /// bytes: `aws-chunked` is framing of the upload and `identity` means none.
+    #[must_use]
+    pub fn parse_content_encoding(value: &str) -> Option<Self> {
+        let codings: Vec<&str> = value
+            .split(',')
+            .map(str::trim)
+            .filter(|coding| {
+                !coding.is_empty()
+                    && !coding.eq_ignore_ascii_case("aws-chunked")
+                    && !coding.eq_ignore_ascii_case("identity")
+            })
+            .collect();
+        Self::parse(&codings.join(", "))
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_cannot_be_sent_is_dropped() {
+        for (value, kept) in [
+            ("video/mp4", Some("video/mp4")),
+            (" padded\t", Some("padded")),
+            ("na\u{ef}ve", Some("na\u{ef}ve")),
+            ("a\tb", Some("a\tb")),
+            ("", None),
+            ("  ", None),
+            ("a\r\nSet-Cookie: b", None),
+            ("a\0b", None),
+            ("a\u{7f}", None),
+        ] {
+            let parsed = FieldValue::parse(value);
+            assert_eq!(parsed.as_ref().map(FieldValue::as_str), kept, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn codings_that_are_none_are_dropped() {
+        for (value, kept) in [
+            ("gzip", Some("gzip")),
+            ("aws-chunked", None),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("gzip, AWS-chunked, br", Some("gzip, br")),
+            ("identity", None),
+            ("", None),
+        ] {
+            let parsed = FieldValue::parse_content_encoding(value);
+            assert_eq!(parsed.as_ref().map(FieldValue::as_str), kept, "{value:?}");
+        }
+    }
+}

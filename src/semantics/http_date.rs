@@ -1,0 +1,71 @@
+//! Dates in fields (RFC 9110 section 5.6.7).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// A point in time with the resolution of HTTP, one second.
+///
+/// All three date forms are read; the preferred one (IMF-fixdate) is written.
+///
+/// ```
+/// use s3reel::semantics::HttpDate;
+/// let date = HttpDate::parse("Sunday, 06-Nov-94 08:49:37 GMT").unwrap();
+/// assert_eq!(date.to_string(), "Sun, 06 Nov 1994 08:49:37 GMT");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HttpDate(httpdate::HttpDate);
+
+/// Seconds since 1970 of 9999-12-31T23:59:59Z, the last date that four year digits can write.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+impl HttpDate {
+    /// Reads a date; `None` for what is no date, which section 13.1 wants ignored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    /// A date from seconds since 1970; `None` outside the years 1970 to 9999.
+    #[must_use]
+    pub fn from_epoch_seconds(seconds: i64) -> Option<Self> {
+        let seconds = u64::try_from(seconds)
+            .ok()
+            .filter(|&seconds| seconds <= LAST_SECOND)?;
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
+        Some(Self(time.into()))
+    }
+}
+
+impl fmt::Display for HttpDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_three_date_forms_are_the_same_moment() {
+        let dates = [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ]
+        .map(HttpDate::parse);
+        assert!(dates[0].is_some());
+        assert_eq!(dates[0], dates[1]);
+        assert_eq!(dates[0], dates[2]);
+        assert_eq!(dates[0], HttpDate::from_epoch_seconds(784_111_777));
+    }
+
+    #[test]
+    fn what_is_no_date_and_what_cannot_be_written_is_none() {
+        assert_eq!(HttpDate::parse("yesterday"), None);
+        assert_eq!(HttpDate::parse(""), None);
+        assert_eq!(HttpDate::from_epoch_seconds(-1), None);
+        assert_eq!(HttpDate::from_epoch_seconds(i64::MAX), None);
+        assert!(HttpDate::from_epoch_seconds(253_402_300_799).is_some());
+    }
+}
