@@ -1,0 +1,220 @@
+//! One line and one count a request, at its end, however it ends.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::metrics::Metrics;
+use super::request_id::RequestId;
+
+/// The log target of access lines: `RUST_LOG=warn,s3reel::access=info` keeps just them.
+pub const TARGET: &str = "s3reel::access";
+
+/// What kind of thing a request was for; a label of the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// An object of the bucket.
+    Object,
+    /// The page, its files and the listing under `/-/`.
+    Page,
+    /// Health checks under `/-/`.
+    Health,
+    /// Everything else, all of it refused.
+    Other,
+}
+
+impl Route {
+    /// The name in labels and lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Page => "page",
+            Self::Health => "health",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Who ended an answer before its last byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbortedBy {
+    /// The viewer closed its connection, or ours was shut down under it.
+    Viewer,
+    /// S3 broke off, stalled or changed the object.
+    Origin,
+}
+
+impl AbortedBy {
+    /// The name in labels and lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Origin => "origin",
+        }
+    }
+}
+
+/// The story of one request. Dropping it writes the access line and counts the request, so that
+/// none is forgotten: also one whose viewer left while S3 was still silent.
+#[derive(Debug)]
+pub struct AccessRecord {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    id: RequestId,
+    method: String,
+    peer: Option<IpAddr>,
+    /// What the request was for.
+    pub route: Route,
+    /// The path as it was asked for, without the query, which may hold a signature.
+    pub path: String,
+    /// The `Range` field as it was sent.
+    pub range: Option<String>,
+    status: Option<u16>,
+    first_byte: Option<Duration>,
+    promised: u64,
+    sent: u64,
+    aborted_by: Option<AbortedBy>,
+}
+
+/// Methods that appear as labels; any other token is counted as `other`, or a stranger could fill
+/// the memory with labels.
+const METHODS: &[&str] = &[
+    "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE",
+];
+
+impl AccessRecord {
+    /// Begins the story when the head of a request has been read.
+    #[must_use]
+    pub fn begin(
+        metrics: Arc<Metrics>,
+        id: RequestId,
+        method: &str,
+        path: &str,
+        peer: Option<IpAddr>,
+    ) -> Self {
+        metrics.request_began();
+        Self {
+            metrics,
+            started: Instant::now(),
+            id,
+            method: method.to_owned(),
+            peer,
+            route: Route::Other,
+            path: path.to_owned(),
+            range: None,
+            status: None,
+            first_byte: None,
+            promised: 0,
+            sent: 0,
+            aborted_by: None,
+        }
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub const fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The head of the answer is ready and promises `promised` bytes of body.
+    pub fn answered(&mut self, status: u16, promised: u64) {
+        let after = self.started.elapsed();
+        self.metrics.answered(after);
+        self.first_byte = Some(after);
+        self.status = Some(status);
+        self.promised = promised;
+    }
+
+    /// Body bytes were handed to the connection.
+    pub fn sent(&mut self, bytes: u64) {
+        self.sent = self.sent.saturating_add(bytes);
+        self.metrics.sent(bytes);
+    }
+
+    /// The answer ends here although more was promised.
+    pub fn aborted(&mut self, by: AbortedBy) {
+        self.aborted_by = Some(by);
+    }
+
+    fn ended_by(&self) -> Option<AbortedBy> {
+        // An unfinished answer that nobody else ended was left by its viewer.
+        let unfinished = self.status.is_none() || self.sent < self.promised;
+        self.aborted_by.or(unfinished.then_some(AbortedBy::Viewer))
+    }
+}
+
+impl Drop for AccessRecord {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        let method = METHODS
+            .iter()
+            .find(|&&method| method == self.method)
+            .unwrap_or(&"other");
+        // 499 is nginx's name for "the viewer left before there was an answer"; it is never sent.
+        let status = self.status.unwrap_or(499);
+        self.metrics
+            .request_ended(method, &status.to_string(), self.route.as_str(), duration);
+        let ended_by = self.ended_by();
+        if let Some(by) = ended_by {
+            self.metrics.aborted(by.as_str());
+        }
+        log::info!(
+            target: TARGET,
+            request_id = self.id.as_str(),
+            method = self.method.as_str(),
+            route = self.route.as_str(),
+            path = self.path.as_str(),
+            range = self.range.as_deref().unwrap_or("-"),
+            status = status,
+            bytes = self.sent,
+            promised = self.promised,
+            first_byte_ms = milliseconds(self.first_byte),
+            duration_ms = milliseconds(Some(duration)),
+            peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()).as_str(),
+            aborted_by = ended_by.map_or("-", AbortedBy::as_str);
+            "request"
+        );
+    }
+}
+
+fn milliseconds(duration: Option<Duration>) -> Option<f64> {
+    // Three decimals: microseconds are as fine as the clock is worth.
+    duration.map(|duration| (duration.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(metrics: &Arc<Metrics>) -> AccessRecord {
+        let metrics = Arc::clone(metrics);
+        AccessRecord::begin(metrics, RequestId::random(), "GET", "/a", None)
+    }
+
+    #[test]
+    fn a_finished_answer_is_not_aborted_and_an_unfinished_one_is_the_viewers() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut finished = record(&metrics);
+        finished.answered(206, 2);
+        finished.sent(2);
+        assert_eq!(finished.ended_by(), None);
+        let mut short = record(&metrics);
+        short.answered(200, 10);
+        short.sent(9);
+        assert_eq!(short.ended_by(), Some(AbortedBy::Viewer));
+        short.aborted(AbortedBy::Origin);
+        assert_eq!(short.ended_by(), Some(AbortedBy::Origin));
+        assert_eq!(record(&metrics).ended_by(), Some(AbortedBy::Viewer));
+    }
+
+    #[test]
+    fn every_record_is_counted_once_and_none_stays_in_flight() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let one = record(&metrics);
+        assert_eq!(metrics.requests_in_flight(), 1);
+        drop(one);
+        assert_eq!(metrics.requests_in_flight(), 0);
+    }
+}

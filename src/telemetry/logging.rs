@@ -1,0 +1,199 @@
+//! The format of log lines: text for people, JSON for machines.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+use log::kv::{self, VisitSource, VisitValue};
+use serde_json::{Map, Value};
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One line of text an event, fields as `name=value`.
+    #[default]
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+impl LogFormat {
+    /// Reads `text` or `json`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Starts logging to standard error by `RUST_LOG`; when that is not set, what this service says from `info` up and what others say from `warn` up. The SDK's own
+/// lines are held at `info`, since its finer ones tell headers that may hold credentials.
+///
+/// # Errors
+/// When a logger is already installed in this process.
+pub fn start(format: LogFormat) -> Result<(), log::SetLoggerError> {
+    let mut builder = env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or("warn,s3reel=info"),
+    );
+    builder.format(move |out, record| match format {
+        _ if may_tell_credentials(record) => Ok(()),
+        LogFormat::Text => write_text(out, record),
+        LogFormat::Json => write_json(out, record),
+    });
+    builder.try_init()
+}
+
+/// The SDK and its HTTP client write whole heads at `debug` and `trace`, signatures and session
+/// tokens included (RUSTSEC-2023-0125 was one such case). No setting brings those lines out.
+fn may_tell_credentials(record: &log::Record<'_>) -> bool {
+    record.level() > log::Level::Info
+        && ["aws", "hyper", "h2", "rustls"]
+            .iter()
+            .any(|stack| record.target().starts_with(stack))
+}
+
+fn write_text(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+    let fields = Fields::of(record);
+    write!(
+        out,
+        "{} {:5} {} {}",
+        out.timestamp_millis(),
+        record.level(),
+        record.target(),
+        escaped(&record.args().to_string()),
+    )?;
+    for (name, value) in &fields.0 {
+        match value {
+            Value::String(text) if text.contains([' ', '"', '=']) || text.is_empty() => {
+                write!(out, " {name}={}", Value::String(escaped(text)))?;
+            }
+            Value::String(text) => write!(out, " {name}={}", escaped(text))?,
+            Value::Null => write!(out, " {name}=-")?,
+            other => write!(out, " {name}={other}")?,
+        }
+    }
+    writeln!(out)
+}
+
+fn write_json(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+    let mut line = Map::new();
+    let time = out.timestamp_millis().to_string();
+    line.insert("time".to_owned(), Value::String(time));
+    line.insert(
+        "level".to_owned(),
+        Value::String(record.level().to_string()),
+    );
+    line.insert(
+        "target".to_owned(),
+        Value::String(record.target().to_owned()),
+    );
+    line.insert(
+        "message".to_owned(),
+        Value::String(record.args().to_string()),
+    );
+    line.extend(Fields::of(record).0);
+    writeln!(out, "{}", Value::Object(line))
+}
+
+/// Control characters of a stranger's text must not forge a line or steer a terminal.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escape = c.is_control().then(|| c.escape_default());
+            let plain = escape.is_none().then_some(c);
+            escape.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+/// The key-value pairs of a record, in order.
+struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    fn of(record: &log::Record<'_>) -> Self {
+        let mut fields = Self(Vec::new());
+        // A pair that cannot be read is left out; the line is still worth writing.
+        let _ = record.key_values().visit(&mut fields);
+        fields
+    }
+}
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let mut json = Json(Value::Null);
+        value.visit(&mut json)?;
+        self.0.push((key.to_string(), json.0));
+        Ok(())
+    }
+}
+
+/// One value as JSON.
+struct Json(Value);
+
+impl VisitValue<'_> for Json {
+    fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
+        self.0 = Value::String(value.to_string());
+        Ok(())
+    }
+    fn visit_null(&mut self) -> Result<(), kv::Error> {
+        self.0 = Value::Null;
+        Ok(())
+    }
+    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+        self.0 = value.into();
+        Ok(())
+    }
+    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+        self.0 = value.into();
+        Ok(())
+    }
+    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+        self.0 = value.into();
+        Ok(())
+    }
+    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+        self.0 = value.into();
+        Ok(())
+    }
+    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+        self.0 = value.into();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_control_characters_cannot_forge_a_line() {
+        assert_eq!(escaped("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
+        assert_eq!(escaped("plain \u{e9}"), "plain \u{e9}");
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_kind() {
+        let fields: &[(&str, kv::Value<'_>)] = &[
+            ("status", 206_u64.into()),
+            ("path", "/a b".into()),
+            ("wait", kv::Value::null()),
+        ];
+        let record = log::Record::builder().key_values(&fields).build();
+        let read = Fields::of(&record).0;
+        assert_eq!(read.len(), 3);
+        assert_eq!(read[0], ("status".to_owned(), Value::from(206)));
+        assert_eq!(read[1], ("path".to_owned(), Value::from("/a b")));
+        assert_eq!(read[2].1, Value::Null);
+    }
+}

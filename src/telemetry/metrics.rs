@@ -1,0 +1,275 @@
+//! Figures in Prometheus' text format.
+//!
+//! Base units, prefix `s3reel_`, no key or path in a label. The S3 figures are taken where the
+//! SDK is called, so they mean "asked of S3" and "read from S3".
+
+use std::time::Duration;
+
+use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+type Counter = GenericCounter<AtomicU64>;
+type CounterVec = GenericCounterVec<AtomicU64>;
+
+/// Time buckets in seconds, from a cache hit on loopback to the longest first byte we wait for.
+const FIRST_BYTE_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Time buckets in seconds for whole answers, up to a film that is watched to its end.
+const DURATION_BUCKETS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0, 14_400.0,
+];
+
+/// All figures of one service. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: CounterVec,
+    durations: HistogramVec,
+    first_byte: Histogram,
+    sent_bytes: Counter,
+    in_flight: IntGauge,
+    aborted: CounterVec,
+    s3_requests: CounterVec,
+    s3_first_byte: Histogram,
+    s3_bytes: Counter,
+    s3_bad_answers: CounterVec,
+    s3_bodies_open: IntGauge,
+}
+
+/// A name or help text that Prometheus refuses, or a name taken twice: a fault of this program.
+pub type MetricsError = prometheus::Error;
+
+impl Metrics {
+    /// All figures at zero, in a registry of their own so that several services can live in one
+    /// process.
+    ///
+    /// # Errors
+    /// [`MetricsError`] when a figure is declared wrongly, which a test excludes.
+    pub fn new() -> Result<Self, MetricsError> {
+        let registry = Registry::new();
+        let register = Declare {
+            registry: &registry,
+        };
+        let metrics = Self {
+            requests: register.counters(
+                "s3reel_requests_total",
+                "Answers given to viewers, by method, status code and route.",
+                &["method", "code", "route"],
+            )?,
+            durations: register.histograms(
+                "s3reel_request_duration_seconds",
+                "Time from the head of a request to the last byte of its answer.",
+                &["route"],
+                DURATION_BUCKETS,
+            )?,
+            first_byte: register.histogram(
+                "s3reel_time_to_first_byte_seconds",
+                "Time from the head of a request to the head of its answer.",
+                FIRST_BYTE_BUCKETS,
+            )?,
+            sent_bytes: register.counter(
+                "s3reel_response_bytes_total",
+                "Body bytes handed to viewers' connections.",
+            )?,
+            in_flight: register.gauge(
+                "s3reel_requests_in_flight",
+                "Requests whose answer is not finished.",
+            )?,
+            aborted: register.counters(
+                "s3reel_responses_aborted_total",
+                "Answers that ended before their last byte, by the side that ended them.",
+                &["side"],
+            )?,
+            s3_requests: register.counters(
+                "s3reel_s3_requests_total",
+                "Calls to S3, by operation and outcome.",
+                &["operation", "outcome"],
+            )?,
+            s3_first_byte: register.histogram(
+                "s3reel_s3_first_byte_seconds",
+                "Time from a call to S3 to the head of its answer.",
+                FIRST_BYTE_BUCKETS,
+            )?,
+            s3_bytes: register.counter(
+                "s3reel_s3_bytes_total",
+                "Body bytes of objects read from S3.",
+            )?,
+            s3_bad_answers: register.counters(
+                "s3reel_s3_bad_answers_total",
+                "Answers of S3 that were not passed on because they contradict the request or themselves, by reason.",
+                &["reason"],
+            )?,
+            s3_bodies_open: register.gauge(
+                "s3reel_s3_bodies_open",
+                "Object bodies of S3 that are being read.",
+            )?,
+            registry: registry.clone(),
+        };
+        let build = IntGauge::with_opts(
+            Opts::new("s3reel_build_info", "1, with the version as label.")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        build.set(1);
+        registry.register(Box::new(build))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(metrics)
+    }
+
+    /// All figures in Prometheus' text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// [`MetricsError`] when a figure cannot be written.
+    pub fn encode(&self) -> Result<Vec<u8>, MetricsError> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// A request began.
+    pub fn request_began(&self) {
+        self.in_flight.inc();
+    }
+
+    /// A request ended, well or not.
+    pub fn request_ended(&self, method: &str, code: &str, route: &str, duration: Duration) {
+        self.in_flight.dec();
+        self.requests
+            .with_label_values(&[method, code, route])
+            .inc();
+        self.durations
+            .with_label_values(&[route])
+            .observe(duration.as_secs_f64());
+    }
+
+    /// The head of an answer was ready.
+    pub fn answered(&self, after: Duration) {
+        self.first_byte.observe(after.as_secs_f64());
+    }
+
+    /// Body bytes were handed to a viewer's connection.
+    pub fn sent(&self, bytes: u64) {
+        self.sent_bytes.inc_by(bytes);
+    }
+
+    /// An answer ended early.
+    pub fn aborted(&self, side: &str) {
+        self.aborted.with_label_values(&[side]).inc();
+    }
+
+    /// A call to S3 was answered, or failed.
+    pub fn s3_called(&self, operation: &str, outcome: &str, after: Duration) {
+        self.s3_requests
+            .with_label_values(&[operation, outcome])
+            .inc();
+        self.s3_first_byte.observe(after.as_secs_f64());
+    }
+
+    /// Body bytes arrived from S3.
+    pub fn s3_read(&self, bytes: u64) {
+        self.s3_bytes.inc_by(bytes);
+    }
+
+    /// An answer of S3 was refused.
+    pub fn s3_bad_answer(&self, reason: &str) {
+        self.s3_bad_answers.with_label_values(&[reason]).inc();
+    }
+
+    /// Object bodies of S3 that are being read now.
+    #[must_use]
+    pub const fn s3_bodies_open(&self) -> &IntGauge {
+        &self.s3_bodies_open
+    }
+
+    /// Requests whose answer is not finished now.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+}
+
+/// Declares figures in a registry; every one has a help text.
+struct Declare<'a> {
+    registry: &'a Registry,
+}
+
+impl Declare<'_> {
+    fn counter(&self, name: &str, help: &str) -> Result<Counter, MetricsError> {
+        let counter = Counter::new(name, help)?;
+        self.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<CounterVec, MetricsError> {
+        let counters = CounterVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
+        let gauge = IntGauge::new(name, help)?;
+        self.registry.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Result<Histogram, MetricsError> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let histogram = Histogram::with_opts(options)?;
+        self.registry.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, MetricsError> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let histograms = HistogramVec::new(options, labels)?;
+        self.registry.register(Box::new(histograms.clone()))?;
+        Ok(histograms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_in_prometheus_text_format() {
+        let metrics = Metrics::new().unwrap();
+        metrics.request_began();
+        metrics.request_ended("GET", "206", "object", Duration::from_millis(3));
+        metrics.sent(2);
+        let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
+        assert!(
+            text.contains("# TYPE s3reel_requests_total counter"),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#"s3reel_requests_total{code="206",method="GET",route="object"} 1"#),
+            "{text}"
+        );
+        assert!(text.contains("s3reel_response_bytes_total 2"), "{text}");
+        assert!(text.contains("s3reel_requests_in_flight 0"), "{text}");
+        assert!(text.contains("s3reel_build_info{version="), "{text}");
+    }
+}
