@@ -1,0 +1,95 @@
+//! Reading objects: what every reader promises, and the one over S3.
+//!
+//! A reader is asked for one version and one range and gives a body whose every byte has been
+//! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
+//! a reader; [`s3`] is the innermost and the only place that knows the AWS SDK.
+
+pub mod error;
+pub mod s3;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::object::{ObjectKey, Representation};
+use crate::semantics::{EntityTag, InclRange, RangeSpec};
+
+pub use error::{Fault, ReadError, ReadErrorKind};
+
+/// A future that may move between threads, boxed so that readers can be chosen at run time.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The bytes of a body in order. It ends after exactly the bytes that were promised, or with an
+/// error; never short without one. Dropping it gives up the read at once.
+pub type ByteChunks = Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>>;
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// The object.
+    pub key: ObjectKey,
+    /// Which bytes; `None` for all.
+    pub range: Option<RangeSpec>,
+    /// The version it has to be, if that is settled already. Readers fail with
+    /// [`ReadErrorKind::Changed`] for any other.
+    pub if_match: Option<EntityTag>,
+}
+
+/// An object, open for reading.
+pub struct ObjectRead {
+    /// The version that the bytes belong to.
+    pub representation: Representation,
+    /// Which bytes of it the body carries; `None` for an empty object, which has none.
+    pub extent: Option<InclRange>,
+    /// The bytes.
+    pub body: ByteChunks,
+}
+
+/// Reads objects.
+pub trait ObjectReader: Send + Sync {
+    /// Opens an object. The body may be polled on any thread; dropping the future or the body
+    /// closes the connection to the origin unless all bytes have been read.
+    fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>>;
+
+    /// Asks what an object is, without its bytes.
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>>;
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone)]
+pub struct ListRequest {
+    /// Keys have to start with this.
+    pub prefix: String,
+    /// The token of the page before, if this is not the first.
+    pub after: Option<String>,
+}
+
+/// What a bucket holds at one level, folders being what lies before the next `/`.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Prefixes one level down, with their final `/`.
+    pub folders: Vec<String>,
+    /// Objects at this level.
+    pub objects: Vec<ListedObject>,
+    /// Token for the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// An object in a listing.
+#[derive(Debug, Clone)]
+pub struct ListedObject {
+    /// Full key.
+    pub key: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// Seconds since 1970 of the last change, if told.
+    pub modified: Option<i64>,
+}
+
+/// Lists objects.
+pub trait ObjectLister: Send + Sync {
+    /// Lists one page, at most a thousand entries.
+    fn list(&self, request: ListRequest) -> BoxFuture<'_, Result<Listing, ReadError>>;
+}

@@ -1,0 +1,242 @@
+//! What an answer of S3 has to be before a byte of it is passed on.
+//!
+//! The SDK takes answers that contradict the request: another `Content-Range`, a 200 to a ranged
+//! read, a missing length. Passing one on would give a player wrong bytes under a right status.
+
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+
+use crate::semantics::range_specifier::Resolved;
+use crate::semantics::{CompleteLength, ContentRange, EntityTag, InclRange, RangeSpec};
+use crate::storage::error::BadAnswer;
+
+/// Which bytes an answer carries, of how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The bytes; `None` for an empty object.
+    pub range: Option<InclRange>,
+    /// Length of the whole object.
+    pub complete: CompleteLength,
+}
+
+/// Checks the figures of an answer to GetObject against what was asked.
+///
+/// # Errors
+/// The first contradiction found.
+pub fn check_extent(
+    asked: Option<RangeSpec>,
+    content_range: Option<&str>,
+    content_length: Option<i64>,
+) -> Result<Extent, BadAnswer> {
+    let length = content_length
+        .and_then(|length| u64::try_from(length).ok())
+        .ok_or(BadAnswer::Length)?;
+    match (asked, content_range) {
+        (None, None) => {
+            let complete = CompleteLength::new(length);
+            Ok(Extent {
+                range: complete.whole(),
+                complete,
+            })
+        }
+        // Servers differ on a range of an empty object; no content is right for all of them.
+        (Some(_), None) if length == 0 => Ok(Extent {
+            range: None,
+            complete: CompleteLength::new(0),
+        }),
+        (Some(_), None) | (None, Some(_)) => Err(BadAnswer::Status),
+        (Some(asked), Some(value)) => {
+            let told = ContentRange::parse(value).map_err(|_| BadAnswer::ContentRange)?;
+            if asked.resolve(told.complete()) != Resolved::Range(told.range()) {
+                return Err(BadAnswer::ContentRange);
+            }
+            if told.range().byte_count() != length {
+                return Err(BadAnswer::Length);
+            }
+            Ok(Extent {
+                range: Some(told.range()),
+                complete: told.complete(),
+            })
+        }
+    }
+}
+
+/// Checks that an answer is of the version that was asked for.
+///
+/// # Errors
+/// [`BadAnswer::EntityTag`] when it is of another, or does not say of which.
+pub fn check_version(asked: Option<&EntityTag>, told: Option<&EntityTag>) -> Result<(), BadAnswer> {
+    match (asked, told) {
+        (None, _) => Ok(()),
+        (Some(asked), Some(told)) if asked.weak_eq(told) => Ok(()),
+        (Some(_), _) => Err(BadAnswer::EntityTag),
+    }
+}
+
+/// Looks at each answer's raw head before the SDK does.
+///
+/// It makes `Content-Range` say truly whether the status was 206, since the SDK hides the status
+/// of answers it takes, and it removes fields that we never use but on whose odd bytes the SDK
+/// gives up the whole answer.
+#[derive(Debug)]
+pub struct AnswerCheck;
+
+impl Intercept for AnswerCheck {
+    fn name(&self) -> &'static str {
+        "s3reel-answer-check"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response_mut();
+        let status = response.status().as_u16();
+        let headers = response.headers_mut();
+        let has_content_range = headers.contains_key("content-range");
+        if (status == 206) != has_content_range && (200..300).contains(&status) {
+            return Err(Box::new(StatusContradiction { status }));
+        }
+        let unusable: Vec<String> = headers
+            .iter_bytes()
+            .filter(|(name, value)| !is_usable(name, value))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        for name in unusable {
+            headers.remove(name);
+        }
+        Ok(())
+    }
+}
+
+/// Metadata of the uploader's own is never passed on, and a value that is not UTF-8 or a date that
+/// is none would cost us the answer. The values of `x-amz-meta-*` may also be RFC 2047 words.
+fn is_usable(name: &str, value: &[u8]) -> bool {
+    if name.starts_with("x-amz-meta-") {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    name != "last-modified" || crate::semantics::HttpDate::parse(text).is_some()
+}
+
+/// 206 without `Content-Range`, or another success with one.
+#[derive(Debug)]
+pub struct StatusContradiction {
+    status: u16,
+}
+
+impl std::fmt::Display for StatusContradiction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let with = if self.status == 206 {
+            "without"
+        } else {
+            "with"
+        };
+        write!(f, "status {} {with} content-range", self.status)
+    }
+}
+
+impl std::error::Error for StatusContradiction {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::semantics::RangesSpecifier;
+
+    fn extent(
+        asked: &str,
+        content_range: &str,
+        length: impl Into<Option<i64>>,
+    ) -> Result<Extent, BadAnswer> {
+        let asked = RangesSpecifier::parse(asked.as_bytes())
+            .ok()
+            .and_then(|range| range.single());
+        let content_range = Some(content_range).filter(|value| !value.is_empty());
+        check_extent(asked, content_range, length.into())
+    }
+
+    #[test]
+    fn an_answer_that_fits_the_request_is_taken() {
+        for (asked, content_range, length, range, complete) in [
+            ("", "", 10, InclRange::new(0, 9), 10),
+            ("", "", 0, None, 0),
+            ("bytes=0-1", "bytes 0-1/10", 2, InclRange::new(0, 1), 10),
+            ("bytes=0-1", "bytes 0-0/1", 1, InclRange::new(0, 0), 1),
+            ("bytes=5-", "bytes 5-9/10", 5, InclRange::new(5, 9), 10),
+            ("bytes=-3", "bytes 7-9/10", 3, InclRange::new(7, 9), 10),
+            ("bytes=-30", "bytes 0-9/10", 10, InclRange::new(0, 9), 10),
+            ("bytes=0-", "", 0, None, 0),
+        ] {
+            let complete = CompleteLength::new(complete);
+            assert_eq!(
+                extent(asked, content_range, length),
+                Ok(Extent { range, complete }),
+                "{asked} {content_range}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_the_request_is_refused() {
+        for (asked, content_range, length, reason) in [
+            ("", "", None, BadAnswer::Length),
+            ("", "", Some(-1), BadAnswer::Length),
+            ("", "bytes 0-9/10", Some(10), BadAnswer::Status),
+            ("bytes=0-1", "", Some(10), BadAnswer::Status),
+            ("bytes=0-1", "bytes 0-1/10", None, BadAnswer::Length),
+            ("bytes=0-1", "bytes 0-1/10", Some(1), BadAnswer::Length),
+            ("bytes=0-1", "bytes 0-1/10", Some(10), BadAnswer::Length),
+            (
+                "bytes=0-1",
+                "bytes 0-2/10",
+                Some(3),
+                BadAnswer::ContentRange,
+            ),
+            (
+                "bytes=2-3",
+                "bytes 0-1/10",
+                Some(2),
+                BadAnswer::ContentRange,
+            ),
+            ("bytes=0-1", "bytes 0-1/*", Some(2), BadAnswer::ContentRange),
+            ("bytes=0-1", "garbage", Some(2), BadAnswer::ContentRange),
+            ("bytes=5-", "bytes 5-8/10", Some(4), BadAnswer::ContentRange),
+            ("bytes=-3", "bytes 0-2/10", Some(3), BadAnswer::ContentRange),
+        ] {
+            assert_eq!(
+                extent(asked, content_range, length),
+                Err(reason),
+                "{asked} {content_range} {length:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_version_that_was_asked_for_has_to_be_told() {
+        let tag = |text| EntityTag::parse(text).ok();
+        let (v1, v2) = (tag(r#""v1""#), tag(r#""v2""#));
+        assert_eq!(check_version(None, v1.as_ref()), Ok(()));
+        assert_eq!(check_version(v1.as_ref(), v1.as_ref()), Ok(()));
+        let other = check_version(v1.as_ref(), v2.as_ref());
+        assert_eq!(other, Err(BadAnswer::EntityTag));
+        assert_eq!(check_version(v1.as_ref(), None), Err(BadAnswer::EntityTag));
+    }
+
+    #[test]
+    fn odd_metadata_is_dropped_before_it_can_cost_the_answer() {
+        for (name, value, usable) in [
+            ("content-type", &b"video/mp4"[..], true),
+            ("content-disposition", b"inline; filename=\"\xff\"", false),
+            ("x-amz-meta-title", b"a", false),
+            ("last-modified", b"yesterday", false),
+            ("last-modified", b"Sun, 06 Nov 1994 08:49:37 GMT", true),
+        ] {
+            assert_eq!(is_usable(name, value), usable, "{name}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Credentials, region, endpoint and the clients made of them.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    Credentials, Region, ResponseChecksumValidation, SharedCredentialsProvider,
+    StalledStreamProtectionConfig,
+};
+use aws_smithy_http_client::tls;
+use aws_types::service_config::ServiceConfigKey;
+
+use super::answer::AnswerCheck;
+use crate::object::{BucketName, KeyPrefix};
+
+/// How a bucket is reached.
+#[derive(Debug, Clone)]
+pub struct S3Config {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The part of it that is served.
+    pub prefix: KeyPrefix,
+    /// `S3REEL_FORCE_PATH_STYLE`: bucket in the path and not in the host name. `None`: yes if an
+    /// endpoint URL is configured, since S3-like servers rarely have a wildcard host name.
+    pub force_path_style: Option<bool>,
+    /// Whether requests are signed, and with what.
+    pub access: Access,
+    /// Time limits.
+    pub timeouts: OriginTimeouts,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// aws-config's own chain: environment, profile, SSO, web identity, container, instance.
+    Chain,
+    /// `S3REEL_ANONYMOUS`: unsigned requests to a public bucket.
+    Anonymous,
+    /// Everything given outright and nothing read from the environment, for the demo and tests.
+    Explicit(ExplicitAccess),
+}
+
+/// An endpoint with keys, independent of the caller's environment.
+#[derive(Clone)]
+pub struct ExplicitAccess {
+    /// Endpoint URL, such as `http://127.0.0.1:4566`.
+    pub endpoint: String,
+    /// Region name to sign for.
+    pub region: String,
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+}
+
+impl std::fmt::Debug for ExplicitAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExplicitAccess")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long S3 may take. Larger values forgive a slower origin and let viewers wait longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OriginTimeouts {
+    /// `S3REEL_ORIGIN_CONNECT_TIMEOUT`: until the connection stands; default 1 s.
+    pub connect: Duration,
+    /// `S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT`: until the head of the answer, each attempt; default 3 s.
+    pub first_byte: Duration,
+    /// `S3REEL_ORIGIN_IDLE_TIMEOUT`: between two pieces of a body while the viewer is ready for
+    /// more; default 6 s.
+    pub idle: Duration,
+    /// All calls and attempts of one request together; 10 s.
+    pub total: Duration,
+}
+
+impl Default for OriginTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            first_byte: Duration::from_secs(3),
+            idle: Duration::from_secs(6),
+            total: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Attempts for one call to S3, the first included. They end before [`OriginTimeouts::total`].
+const MAX_ATTEMPTS: u32 = 3;
+
+/// Connections kept open for reuse, each client. A viewer that seeks gives its connection up, and
+/// a new one costs a handshake.
+const MAX_IDLE_CONNECTIONS: usize = 128;
+
+/// Everything needed to make clients: the loaded configuration, shared by all, so that
+/// credentials are fetched once and not by each worker.
+#[derive(Debug, Clone)]
+pub struct S3Connection {
+    sdk: SdkConfig,
+    config: S3Config,
+    force_path_style: bool,
+}
+
+impl S3Connection {
+    /// Loads credentials' sources, region and endpoint. Nothing is sent to S3 yet, and credentials
+    /// are fetched with the first call.
+    pub async fn load(config: S3Config) -> Self {
+        let sdk = match &config.access {
+            Access::Chain => {
+                aws_config::defaults(behavior())
+                    .http_client(http_client())
+                    .load()
+                    .await
+            }
+            Access::Anonymous => {
+                aws_config::defaults(behavior())
+                    .http_client(http_client())
+                    .no_credentials()
+                    .load()
+                    .await
+            }
+            Access::Explicit(access) => explicit(access),
+        };
+        let force_path_style = config
+            .force_path_style
+            .unwrap_or_else(|| endpoint(&sdk).is_some());
+        Self {
+            sdk,
+            config,
+            force_path_style,
+        }
+    }
+
+    /// A client with connections of its own. Its connections are driven by the runtime that first
+    /// uses them, so each worker has one: a shared client costs a fifth more and waits on others.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.sdk)
+            .http_client(http_client())
+            .force_path_style(self.force_path_style)
+            .timeout_config(timeouts(self.config.timeouts))
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            // A stall is ours to notice: theirs tolerates one byte a second.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // Ranged answers carry no checksum that fits them, and servers that send the whole
+            // object's make every range fail at its last byte.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .interceptor(AnswerCheck)
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub const fn config(&self) -> &S3Config {
+        &self.config
+    }
+
+    /// Where it goes, for the start-up line: endpoint or region.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        endpoint(&self.sdk).unwrap_or_else(|| {
+            self.sdk
+                .region()
+                .map_or_else(|| "no region set".to_owned(), ToString::to_string)
+        })
+    }
+}
+
+/// Pinned: a newer behaviour is taken up on purpose, since it may move retries and time limits.
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn http_client() -> aws_sdk_s3::config::SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::AwsLc,
+        ))
+        .build_https()
+}
+
+fn timeouts(timeouts: OriginTimeouts) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.first_byte)
+        .operation_timeout(timeouts.total)
+        .build()
+}
+
+/// A configuration that no environment variable and no file has a part in.
+fn explicit(access: &ExplicitAccess) -> SdkConfig {
+    let credentials = Credentials::new(
+        &access.access_key_id,
+        &access.secret_access_key,
+        None,
+        None,
+        "explicit",
+    );
+    SdkConfig::builder()
+        .behavior_version(behavior())
+        .endpoint_url(&access.endpoint)
+        .region(Region::new(access.region.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+/// The endpoint URL that the SDK will use for S3: `AWS_ENDPOINT_URL_S3`, the profile's, then
+/// `AWS_ENDPOINT_URL`, which is the SDK's own order. It has no getter for the outcome.
+fn endpoint(sdk: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    sdk.service_config()
+        .and_then(|config| config.load_config(key))
+        .or_else(|| sdk.endpoint_url().map(ToOwned::to_owned))
+}

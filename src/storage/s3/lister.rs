@@ -1,0 +1,85 @@
+//! Listings of a bucket, one level and one page at a time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::Object;
+
+use super::client::S3Connection;
+use super::error::{ListPermission, read_error};
+use crate::storage::error::ReadError;
+use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
+use crate::telemetry::Metrics;
+
+/// Lists one bucket with ListObjectsV2.
+pub struct S3Lister {
+    client: Client,
+    connection: S3Connection,
+    metrics: Arc<Metrics>,
+}
+
+impl S3Lister {
+    /// A lister with a client of its own.
+    #[must_use]
+    pub fn new(connection: S3Connection, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client: connection.client(),
+            connection,
+            metrics,
+        }
+    }
+
+    async fn page(&self, request: ListRequest) -> Result<Listing, ReadError> {
+        let started = Instant::now();
+        let result = self
+            .client
+            .list_objects_v2()
+            .bucket(self.connection.config().bucket.as_str())
+            .prefix(&request.prefix)
+            .delimiter("/")
+            .set_continuation_token(request.after)
+            .send()
+            .await;
+        let result = result.map_err(|error| {
+            let target = format!("ListObjectsV2 {}", request.prefix);
+            // Without the permission to list, a denial is about that permission and nothing else.
+            read_error(error, target, ListPermission::Granted)
+        });
+        let outcome = result
+            .as_ref()
+            .err()
+            .map_or("ok", |error| error.kind.as_str());
+        self.metrics
+            .s3_called("ListObjectsV2", outcome, started.elapsed());
+        let output = result?;
+        Ok(Listing {
+            folders: output
+                .common_prefixes()
+                .iter()
+                .filter_map(|folder| folder.prefix().map(ToOwned::to_owned))
+                .collect(),
+            objects: output.contents().iter().filter_map(listed).collect(),
+            next: output
+                .next_continuation_token()
+                .filter(|_| output.is_truncated() == Some(true))
+                .map(ToOwned::to_owned),
+        })
+    }
+}
+
+impl ObjectLister for S3Lister {
+    fn list(&self, request: ListRequest) -> BoxFuture<'_, Result<Listing, ReadError>> {
+        Box::pin(self.page(request))
+    }
+}
+
+fn listed(object: &Object) -> Option<ListedObject> {
+    Some(ListedObject {
+        key: object.key()?.to_owned(),
+        size: object.size().and_then(|size| u64::try_from(size).ok())?,
+        modified: object
+            .last_modified()
+            .map(aws_sdk_s3::primitives::DateTime::secs),
+    })
+}

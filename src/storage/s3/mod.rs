@@ -1,0 +1,18 @@
+//! The reader over S3: the only place that names the AWS SDK.
+//!
+//! [`client`] finds credentials, region and endpoint and makes clients; [`reader`] turns reads
+//! into GetObject and HeadObject; [`answer`] holds what every answer must be before a byte of it
+//! is passed on; [`body`] streams; [`error`] is the one door for the SDK's errors; [`lister`]
+//! lists; [`probe`] learns at start whether the bucket answers.
+
+pub mod answer;
+pub mod body;
+pub mod client;
+pub mod error;
+pub mod lister;
+pub mod probe;
+pub mod reader;
+
+pub use client::{S3Config, S3Connection};
+pub use probe::{BucketHealth, BucketState};
+pub use reader::S3Reader;

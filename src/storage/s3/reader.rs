@@ -1,0 +1,270 @@
+//! Reads as calls to S3.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::{ArchiveStatus, StorageClass};
+
+use super::answer::{Extent, check_extent, check_version};
+use super::body::S3Body;
+use super::client::S3Connection;
+use super::error::read_error;
+use super::probe::BucketHealth;
+use crate::object::representation::FieldValue;
+use crate::object::{ObjectKey, Representation};
+use crate::semantics::range_specifier::IntRange;
+use crate::semantics::{
+    CompleteLength, EntityTag, HttpDate, RangeSpec, RangesSpecifier, Validators,
+};
+use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::{BoxFuture, ObjectRead, ObjectReader, ReadRequest};
+use crate::telemetry::Metrics;
+
+/// Reads objects of one bucket through the AWS SDK.
+pub struct S3Reader {
+    client: Client,
+    connection: S3Connection,
+    health: Arc<BucketHealth>,
+    metrics: Arc<Metrics>,
+}
+
+/// The largest position that is written into a request: 2^53 - 1, the largest whole number that
+/// every implementation of S3 reads exactly, and far beyond its largest object.
+const LARGEST_POSITION: u64 = (1 << 53) - 1;
+
+impl S3Reader {
+    /// A reader with a client, and so with connections, of its own.
+    #[must_use]
+    pub fn new(connection: S3Connection, health: Arc<BucketHealth>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client: connection.client(),
+            connection,
+            health,
+            metrics,
+        }
+    }
+
+    async fn get(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
+        let range = request.range.map(within_reach);
+        let output = self.get_object(&request, range).await?;
+        let target = || format!("GetObject {}", request.key);
+        let checked = Self::check(&request, range, &output);
+        let (extent, representation) = checked.map_err(|reason| {
+            self.metrics.s3_bad_answer(reason.as_str());
+            ReadError::new(ReadErrorKind::BadAnswer(reason), target())
+        })?;
+        let promised = extent
+            .range
+            .map_or(0, crate::semantics::InclRange::byte_count);
+        let body = S3Body::new(
+            output.body,
+            promised,
+            target(),
+            self.connection.config().timeouts.idle,
+            Arc::clone(&self.metrics),
+        );
+        Ok(ObjectRead {
+            representation,
+            extent: extent.range,
+            body: Box::pin(body),
+        })
+    }
+
+    async fn get_object(
+        &self,
+        request: &ReadRequest,
+        range: Option<RangeSpec>,
+    ) -> Result<GetObjectOutput, ReadError> {
+        let call = self
+            .client
+            .get_object()
+            .bucket(self.connection.config().bucket.as_str())
+            .key(request.key.as_str())
+            .set_range(range.map(|range| RangesSpecifier::from(range).to_string()))
+            .set_if_match(request.if_match.as_ref().map(ToString::to_string));
+        let started = Instant::now();
+        let result = call.send().await.map_err(|error| {
+            let target = format!("GetObject {}", request.key);
+            read_error(error, target, self.health.list_permission())
+        });
+        self.count("GetObject", started, result.as_ref().err());
+        result
+    }
+
+    fn check(
+        request: &ReadRequest,
+        range: Option<RangeSpec>,
+        output: &GetObjectOutput,
+    ) -> Result<(Extent, Representation), BadAnswer> {
+        let extent = check_extent(range, output.content_range(), output.content_length())?;
+        let representation = of_get(extent.complete, output);
+        let told = representation.validators.etag.as_ref();
+        check_version(request.if_match.as_ref(), told)?;
+        Ok((extent, representation))
+    }
+
+    async fn head_object(&self, key: &ObjectKey) -> Result<Representation, ReadError> {
+        let target = || format!("HeadObject {key}");
+        let started = Instant::now();
+        let result = self
+            .client
+            .head_object()
+            .bucket(self.connection.config().bucket.as_str())
+            .key(key.as_str())
+            .send()
+            .await
+            .map_err(|error| read_error(error, target(), self.health.list_permission()));
+        self.count("HeadObject", started, result.as_ref().err());
+        let output = match result {
+            Ok(output) => output,
+            Err(error) => return Err(self.with_code(key, error).await),
+        };
+        if is_archived(&output) {
+            return Err(ReadError::new(ReadErrorKind::Archived, target()));
+        }
+        let length = output
+            .content_length()
+            .and_then(|length| u64::try_from(length).ok())
+            .ok_or_else(|| {
+                let reason = BadAnswer::Length;
+                self.metrics.s3_bad_answer(reason.as_str());
+                ReadError::new(ReadErrorKind::BadAnswer(reason), target())
+            })?;
+        Ok(of_head(CompleteLength::new(length), &output))
+    }
+
+    /// HeadObject's errors have no body and so no code; where the code decides, GetObject of one
+    /// byte has one.
+    async fn with_code(&self, key: &ObjectKey, error: ReadError) -> ReadError {
+        let code_decides = matches!(
+            error.kind,
+            ReadErrorKind::NotFound
+                | ReadErrorKind::Denied
+                | ReadErrorKind::DeniedOrMissing
+                | ReadErrorKind::Misconfigured
+        );
+        if !code_decides {
+            return error;
+        }
+        let first_byte = ReadRequest {
+            key: key.clone(),
+            range: None,
+            if_match: None,
+        };
+        let range = RangeSpec::Int(IntRange {
+            first: 0,
+            last: Some(0),
+        });
+        match self.get_object(&first_byte, Some(range)).await {
+            // It came into being in between, or the two permissions differ: the first answer stands.
+            Ok(_) => error,
+            Err(with_code) => with_code,
+        }
+    }
+
+    fn count(&self, operation: &str, started: Instant, error: Option<&ReadError>) {
+        let outcome = error.map_or("ok", |error| error.kind.as_str());
+        self.metrics
+            .s3_called(operation, outcome, started.elapsed());
+        self.health.called(error.map(|error| error.kind));
+    }
+}
+
+impl ObjectReader for S3Reader {
+    fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
+        Box::pin(self.get(request))
+    }
+
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
+        Box::pin(async move { self.head_object(&key).await })
+    }
+}
+
+/// The same range with positions that every server can read. It names the same bytes of every
+/// object that can exist.
+fn within_reach(range: RangeSpec) -> RangeSpec {
+    match range {
+        RangeSpec::Int(IntRange { first, last }) => RangeSpec::Int(IntRange {
+            first: first.min(LARGEST_POSITION),
+            last: last.filter(|&last| last < LARGEST_POSITION),
+        }),
+        RangeSpec::Suffix(count) => RangeSpec::Suffix(count.min(LARGEST_POSITION)),
+    }
+}
+
+/// Archived, and no restored copy that a GetObject could read.
+fn is_archived(output: &HeadObjectOutput) -> bool {
+    let archived = matches!(
+        output.storage_class(),
+        Some(StorageClass::Glacier | StorageClass::DeepArchive)
+    ) || matches!(
+        output.archive_status(),
+        Some(ArchiveStatus::ArchiveAccess | ArchiveStatus::DeepArchiveAccess)
+    );
+    let restored = output
+        .restore()
+        .is_some_and(|restore| restore.contains("ongoing-request=\"false\""));
+    archived && !restored
+}
+
+/// The two outputs have the same getters but no trait in common.
+macro_rules! representation {
+    ($length:expr, $output:expr) => {{
+        let output = $output;
+        let field = |value: Option<&str>| value.and_then(FieldValue::parse);
+        Representation {
+            length: $length,
+            validators: Validators {
+                etag: output.e_tag().and_then(|tag| EntityTag::parse(tag).ok()),
+                last_modified: output
+                    .last_modified()
+                    .and_then(|date| HttpDate::from_epoch_seconds(date.secs())),
+            },
+            content_type: field(output.content_type()),
+            content_encoding: output
+                .content_encoding()
+                .and_then(FieldValue::parse_content_encoding),
+            content_language: field(output.content_language()),
+            content_disposition: field(output.content_disposition()),
+            cache_control: field(output.cache_control()),
+            expires: field(output.expires_string()),
+        }
+    }};
+}
+
+fn of_get(length: CompleteLength, output: &GetObjectOutput) -> Representation {
+    representation!(length, output)
+}
+
+fn of_head(length: CompleteLength, output: &HeadObjectOutput) -> Representation {
+    representation!(length, output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_beyond_every_object_are_written_so_that_servers_can_read_them() {
+        for (asked, written) in [
+            ("bytes=0-1", "bytes=0-1"),
+            ("bytes=0-18446744073709551615", "bytes=0-"),
+            ("bytes=0-99999999999999999999999999", "bytes=0-"),
+            (
+                "bytes=99999999999999999999999999-",
+                "bytes=9007199254740991-",
+            ),
+            (
+                "bytes=-99999999999999999999999999",
+                "bytes=-9007199254740991",
+            ),
+        ] {
+            let range = RangesSpecifier::parse(asked.as_bytes()).unwrap();
+            let range = within_reach(range.single().unwrap());
+            assert_eq!(RangesSpecifier::from(range).to_string(), written);
+        }
+    }
+}
