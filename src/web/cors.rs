@@ -1,0 +1,156 @@
+//! Cross-origin reads (the Fetch standard's CORS protocol).
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponseBuilder;
+use actix_web::http::header::ORIGIN;
+
+/// Which pages of other origins may read answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsPolicy {
+    /// None; no CORS field is ever sent.
+    Off,
+    /// All, without credentials.
+    Any,
+    /// These, with credentials. Each is an origin as a browser writes it: `https://example.org`.
+    Listed(Vec<String>),
+}
+
+/// The text is not an origin such as `https://example.org`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CorsPolicyError;
+
+impl std::fmt::Display for CorsPolicyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "`*`, empty, or a comma list of origins such as https://example.org, without a path",
+        )
+    }
+}
+
+impl std::error::Error for CorsPolicyError {}
+
+/// What pages may send with a cross-origin request.
+const ALLOWED_FIELDS: &str =
+    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since";
+
+/// What pages may read of an answer.
+const EXPOSED_FIELDS: &str =
+    "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified, X-Request-Id";
+
+/// How long a browser may remember a preflight, in seconds. Chromium takes at most two hours.
+const PREFLIGHT_SECONDS: &str = "7200";
+
+impl CorsPolicy {
+    /// Reads `*`, a comma list of origins, or nothing for off.
+    ///
+    /// # Errors
+    /// [`CorsPolicyError`] for a member that no browser would send as `Origin`.
+    pub fn parse(text: &str) -> Result<Self, CorsPolicyError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Self::Off);
+        }
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        text.split(',')
+            .map(|origin| parse_origin(origin.trim()))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Self::Listed)
+    }
+
+    /// Adds the fields that every answer carries.
+    pub fn apply(&self, request: &HttpRequest, builder: &mut HttpResponseBuilder) {
+        match self {
+            Self::Off => {}
+            Self::Any => {
+                builder
+                    .insert_header(("access-control-allow-origin", "*"))
+                    .insert_header(("access-control-expose-headers", EXPOSED_FIELDS))
+                    .insert_header(("cross-origin-resource-policy", "cross-origin"));
+            }
+            Self::Listed(_) => {
+                // Also without a match: a cache must not give one page's answer to another.
+                builder.insert_header(("vary", "Origin"));
+                if let Some(origin) = self.listed_origin(request) {
+                    builder
+                        .insert_header(("access-control-allow-origin", origin))
+                        .insert_header(("access-control-allow-credentials", "true"))
+                        .insert_header(("access-control-expose-headers", EXPOSED_FIELDS));
+                }
+            }
+        }
+    }
+
+    /// Adds the fields that a preflight asks for, if its origin may ask at all.
+    pub fn apply_preflight(&self, request: &HttpRequest, builder: &mut HttpResponseBuilder) {
+        let allowed = match self {
+            Self::Off => false,
+            Self::Any => true,
+            Self::Listed(_) => self.listed_origin(request).is_some(),
+        };
+        if allowed {
+            builder
+                .insert_header(("access-control-allow-methods", "GET, HEAD, OPTIONS"))
+                .insert_header(("access-control-allow-headers", ALLOWED_FIELDS))
+                .insert_header(("access-control-max-age", PREFLIGHT_SECONDS));
+        }
+    }
+
+    /// The origin of the request in our own spelling, if it is listed. `null` cannot be.
+    fn listed_origin(&self, request: &HttpRequest) -> Option<&str> {
+        let Self::Listed(origins) = self else {
+            return None;
+        };
+        let origin = request.headers().get(ORIGIN)?.to_str().ok()?;
+        origins
+            .iter()
+            .find(|listed| listed.as_str() == origin)
+            .map(String::as_str)
+    }
+}
+
+/// An origin as browsers serialise it: scheme, host in lower case, port unless it is the default.
+fn parse_origin(origin: &str) -> Result<String, CorsPolicyError> {
+    let (scheme, authority) = origin.split_once("://").ok_or(CorsPolicyError)?;
+    let scheme_is_name = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let authority_is_host = !authority.is_empty()
+        && authority
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte));
+    if scheme.is_empty() || !scheme_is_name || !authority_is_host {
+        return Err(CorsPolicyError);
+    }
+    Ok(format!("{scheme}://{}", authority.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_star_nothing_or_origins() {
+        assert_eq!(CorsPolicy::parse("*"), Ok(CorsPolicy::Any));
+        assert_eq!(CorsPolicy::parse(" "), Ok(CorsPolicy::Off));
+        assert_eq!(
+            CorsPolicy::parse("https://Example.org, http://localhost:3000"),
+            Ok(CorsPolicy::Listed(vec![
+                "https://example.org".to_owned(),
+                "http://localhost:3000".to_owned()
+            ]))
+        );
+        for text in [
+            "null",
+            "example.org",
+            "https://",
+            "https://a/b",
+            "https://a,",
+            "*,https://a",
+            "https://*.example.org",
+        ] {
+            assert_eq!(CorsPolicy::parse(text), Err(CorsPolicyError), "{text}");
+        }
+    }
+}

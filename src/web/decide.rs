@@ -1,0 +1,192 @@
+//! Which answer an object gets, with as few calls to S3 as possible.
+//!
+//! A plain GET or range is one GetObject: its answer tells the validators, and the decision taken
+//! on them usually is to send just that body. Everything else asks HeadObject first, decides by
+//! RFC 9110 here and not in S3, whose servers disagree on conditions, and then reads the version
+//! that was decided on.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::extract::{Asked, Want};
+use crate::object::{ObjectKey, Representation};
+use crate::semantics::{CompleteLength, Conditions, EntityTag, RangeSpec, Selection};
+use crate::storage::error::{ReadError, ReadErrorKind};
+use crate::storage::{ByteChunks, ObjectRead, ObjectReader, ReadRequest};
+
+/// An answer, ready to be rendered.
+pub struct Decided {
+    /// Which answer.
+    pub selection: Selection,
+    /// Of which version.
+    pub representation: Representation,
+    /// Its bytes, for [`Selection::Whole`] and [`Selection::Part`] of a GET that have some.
+    pub body: Option<OpenBody>,
+}
+
+/// A body whose first bytes have arrived, so that a fault before them still had a status.
+pub struct OpenBody {
+    /// The first piece.
+    pub first: Bytes,
+    /// What follows.
+    pub rest: ByteChunks,
+}
+
+/// Decides within `limit`, all calls to S3 together. Dropping the future gives them up.
+///
+/// # Errors
+/// What S3 answered instead, or [`ReadErrorKind::TimedOut`].
+pub async fn decide(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    asked: &Asked,
+    limit: Duration,
+) -> Result<Decided, ReadError> {
+    let decision = async {
+        match attempt(reader, key, asked).await {
+            // The object was replaced between two calls: decide again on the new version, once.
+            Err(error) if error.kind == ReadErrorKind::Changed => attempt(reader, key, asked).await,
+            outcome => outcome,
+        }
+    };
+    match timeout(limit, decision).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ReadError::new(
+            ReadErrorKind::TimedOut,
+            format!("all calls for {key}"),
+        )),
+    }
+}
+
+async fn attempt(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    asked: &Asked,
+) -> Result<Decided, ReadError> {
+    let conditions = &asked.conditions;
+    match first_call(asked) {
+        FirstCall::Head => {
+            let known = reader.head(key.clone()).await?;
+            settle(reader, key, asked, known).await
+        }
+        FirstCall::Read(range) => {
+            let request = ReadRequest {
+                key: key.clone(),
+                range,
+                if_match: None,
+            };
+            match reader.read(request).await {
+                Ok(read) if fits(conditions, &read) => open(conditions, read).await,
+                // If-Range did not hold, and the whole object has to be sent.
+                Ok(read) => settle(reader, key, asked, read.representation).await,
+                // The answer to 416 needs the length, which S3 does not tell with its own.
+                Err(error) if error.kind == ReadErrorKind::RangeNotSatisfiable => {
+                    let known = reader.head(key.clone()).await?;
+                    settle(reader, key, asked, known).await
+                }
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+enum FirstCall {
+    /// HeadObject: the answer may need no bytes.
+    Head,
+    /// GetObject: the bytes will most likely be sent.
+    Read(Option<RangeSpec>),
+}
+
+fn first_call(asked: &Asked) -> FirstCall {
+    let conditions = &asked.conditions;
+    if asked.want == Want::HeadOnly || !conditions.preconditions.is_empty() {
+        return FirstCall::Head;
+    }
+    let Some(range) = &conditions.range else {
+        return FirstCall::Read(None);
+    };
+    match range.single() {
+        Some(member) if can_be_read(member) => FirstCall::Read(Some(member)),
+        // What can only become 416 needs no bytes, and several ranges need the length first.
+        Some(_) | None => FirstCall::Head,
+    }
+}
+
+fn can_be_read(member: RangeSpec) -> bool {
+    !member.is_reversed() && member != RangeSpec::Suffix(0)
+}
+
+/// Decides on a known version and reads what is to be sent of just that version.
+async fn settle(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    asked: &Asked,
+    known: Representation,
+) -> Result<Decided, ReadError> {
+    let selection = asked.conditions.select(&known.validators, known.length);
+    let range = match selection {
+        Selection::Whole if asked.want == Want::Body && !known.length.is_empty() => None,
+        Selection::Part(part) => Some(RangeSpec::from(part)),
+        Selection::Whole
+        | Selection::NotModified
+        | Selection::PreconditionFailed
+        | Selection::Unsatisfiable => {
+            return Ok(Decided {
+                selection,
+                representation: known,
+                body: None,
+            });
+        }
+    };
+    let request = ReadRequest {
+        key: key.clone(),
+        range,
+        // A weak tag never matches strongly, so it cannot pin a version.
+        if_match: known.validators.etag.filter(|tag| !EntityTag::is_weak(tag)),
+    };
+    let read = reader.read(request).await?;
+    if fits(&asked.conditions, &read) {
+        return open(&asked.conditions, read).await;
+    }
+    // Without a strong tag the new version came through; it has to be decided on anew.
+    Err(ReadError::new(
+        ReadErrorKind::Changed,
+        format!("GetObject {key}"),
+    ))
+}
+
+/// True when what was read is what the conditions select of the version that was read.
+fn fits(conditions: &Conditions, read: &ObjectRead) -> bool {
+    let length: CompleteLength = read.representation.length;
+    match conditions.select(&read.representation.validators, length) {
+        Selection::Whole => read.extent == length.whole(),
+        Selection::Part(part) => read.extent == Some(part),
+        Selection::NotModified | Selection::PreconditionFailed | Selection::Unsatisfiable => false,
+    }
+}
+
+/// Waits for the first bytes.
+async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Decided, ReadError> {
+    let ObjectRead {
+        representation,
+        extent,
+        mut body,
+    } = read;
+    let selection = conditions.select(&representation.validators, representation.length);
+    let body = match extent {
+        None => None,
+        Some(_) => match poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+            Some(Ok(first)) => Some(OpenBody { first, rest: body }),
+            Some(Err(error)) => return Err(error),
+            None => None,
+        },
+    };
+    Ok(Decided {
+        selection,
+        representation,
+        body,
+    })
+}

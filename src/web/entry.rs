@@ -1,0 +1,172 @@
+//! Where every request of a viewer enters.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::body::ViewerBody;
+use super::problem::ServeError;
+use super::respond::{Reply, respond};
+use super::{Browse, Hosts, Worker, decide, extract, page};
+use crate::object::{ObjectKey, RequestKey};
+use crate::telemetry::{AccessRecord, RequestId, Route};
+
+/// Longest path that is looked at, in bytes: a key of 1024 bytes, all of them percent-encoded,
+/// needs 3073.
+const MAX_PATH_BYTES: usize = 4096;
+
+/// Largest request head that is looked at, in bytes. Browsers send under two thousand.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// Answers one request. Dropping the future, as the server does when a viewer leaves, gives up
+/// the calls to S3 that it waits for.
+pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse<ViewerBody> {
+    let mut record = begin(&request, &worker);
+    let reply = answer(&request, &worker, &mut record).await;
+    respond(&request, &worker.shared, record, reply)
+}
+
+fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
+    let id = request
+        .headers()
+        .get("x-request-id")
+        .map(actix_web::http::header::HeaderValue::as_bytes);
+    AccessRecord::begin(
+        Arc::clone(&worker.shared.metrics),
+        RequestId::from_header(id),
+        request.method().as_str(),
+        request.uri().path(),
+        request.peer_addr().map(|peer| peer.ip()),
+    )
+}
+
+async fn answer(
+    request: &HttpRequest,
+    worker: &Worker,
+    record: &mut AccessRecord,
+) -> Result<Reply, ServeError> {
+    check_head(request)?;
+    check_host(request, worker.shared.config.hosts)?;
+    let path = request.uri().path();
+    let browse = worker.shared.config.browse;
+    if let Some(rest) = path.strip_prefix("/-/") {
+        record.route = Route::Page;
+        return page::answer(request, worker, record, rest).await;
+    }
+    record.route = Route::Object;
+    match (request.method(), path) {
+        (&Method::OPTIONS, _) => Ok(Reply::Options),
+        (&Method::GET | &Method::HEAD, "/" | "") => match browse {
+            Browse::On => Ok(Reply::SeeOther("/-/")),
+            Browse::Off => Err(ServeError::NothingHere),
+        },
+        (&Method::GET | &Method::HEAD, _) => object(request, worker, record).await,
+        _ => Err(ServeError::MethodNotAllowed),
+    }
+}
+
+async fn object(
+    request: &HttpRequest,
+    worker: &Worker,
+    record: &mut AccessRecord,
+) -> Result<Reply, ServeError> {
+    let key = key(request, worker)?;
+    record.range = extract::range_as_sent(request);
+    let asked = extract::asked(request);
+    let decided = decide::decide(
+        worker.reader.as_ref(),
+        &key,
+        &asked,
+        worker.shared.config.origin_total,
+    )
+    .await?;
+    Ok(Reply::Object(Box::new(decided), key))
+}
+
+fn key(request: &HttpRequest, worker: &Worker) -> Result<ObjectKey, ServeError> {
+    let request_key = RequestKey::from_path(request.uri().path())?;
+    Ok(worker.shared.config.prefix.key(&request_key)?)
+}
+
+/// Refuses heads that no player sends before anything is done for them, and bodies, which mean
+/// nothing on the methods we know.
+fn check_head(request: &HttpRequest) -> Result<(), ServeError> {
+    let uri = request.uri();
+    if uri.path().len() > MAX_PATH_BYTES {
+        return Err(ServeError::TargetTooLong);
+    }
+    let target = uri.path().len() + uri.query().map_or(0, str::len);
+    let fields: usize = request
+        .headers()
+        .iter()
+        // Name, colon, space, value, line end.
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if target + fields > MAX_HEAD_BYTES {
+        return Err(ServeError::HeadTooLarge);
+    }
+    let has_body = request.headers().contains_key(TRANSFER_ENCODING)
+        || request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0");
+    let takes_none = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    if has_body && takes_none {
+        return Err(ServeError::Refused(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    Ok(())
+}
+
+fn check_host(request: &HttpRequest, hosts: Hosts) -> Result<(), ServeError> {
+    if hosts == Hosts::Any {
+        return Ok(());
+    }
+    // Without a Host field (HTTP/1.0) the caller is no browser, and rebinding needs one.
+    let host = request.headers().get(HOST).map(|host| host.to_str());
+    match host {
+        None => Ok(()),
+        Some(Ok(host)) if is_loopback_name(host) => Ok(()),
+        Some(_) => Err(ServeError::Misdirected),
+    }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or(bracketed),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "::1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback_names() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(is_loopback_name(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:80",
+            "[::2]",
+            "192.168.0.1",
+        ] {
+            assert!(!is_loopback_name(host), "{host}");
+        }
+    }
+}

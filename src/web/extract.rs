@@ -1,0 +1,98 @@
+//! From the fields of a request to types.
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
+
+use crate::semantics::preconditions::TagCondition;
+use crate::semantics::{Conditions, HttpDate, IfRange, Preconditions, RangesSpecifier};
+
+/// Whether the bytes of an object are wanted or only its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// GET.
+    Body,
+    /// HEAD.
+    HeadOnly,
+}
+
+/// What was asked of an object.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Bytes or head only.
+    pub want: Want,
+    /// What can change the answer.
+    pub conditions: Conditions,
+}
+
+/// Reads the fields of a GET or HEAD.
+#[must_use]
+pub fn asked(request: &HttpRequest) -> Asked {
+    let want = if request.method() == Method::HEAD {
+        Want::HeadOnly
+    } else {
+        Want::Body
+    };
+    // Section 14.2 defines Range for GET only.
+    let range = match want {
+        Want::Body => {
+            single(request, &RANGE).and_then(|value| RangesSpecifier::parse(value.as_bytes()).ok())
+        }
+        Want::HeadOnly => None,
+    };
+    Asked {
+        want,
+        conditions: Conditions {
+            preconditions: Preconditions {
+                if_match: joined(request, &IF_MATCH).map(|value| TagCondition::parse(&value)),
+                if_unmodified_since: date(request, &IF_UNMODIFIED_SINCE),
+                if_none_match: joined(request, &IF_NONE_MATCH)
+                    .map(|value| TagCondition::parse(&value)),
+                if_modified_since: date(request, &IF_MODIFIED_SINCE),
+            },
+            if_range: if_range(request),
+            range,
+        },
+    }
+}
+
+/// The `Range` field for the log, control characters impossible in a field value.
+#[must_use]
+pub fn range_as_sent(request: &HttpRequest) -> Option<String> {
+    request
+        .headers()
+        .get(RANGE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// `If-Range`, unreadable if it is repeated or holds odd bytes: then the whole object is sent.
+fn if_range(request: &HttpRequest) -> Option<IfRange> {
+    request.headers().get(IF_RANGE)?;
+    Some(single(request, &IF_RANGE).map_or(IfRange::Unreadable, IfRange::parse))
+}
+
+/// The value of a field that has to stand alone; `None` when it is repeated, which makes it
+/// meaningless, or holds bytes outside visible ASCII.
+fn single<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+    let mut values = request.headers().get_all(name);
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// The values of a list field in one list (section 5.3). Entity tags may hold bytes that are not
+/// ASCII; a tag of ours never does, so a replacement character is a tag that matches nothing.
+fn joined(request: &HttpRequest, name: &HeaderName) -> Option<String> {
+    let values: Vec<_> = request
+        .headers()
+        .get_all(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// A date; repeated or malformed ones are ignored (sections 13.1.3 and 13.1.4).
+fn date(request: &HttpRequest, name: &HeaderName) -> Option<HttpDate> {
+    single(request, name).and_then(HttpDate::parse)
+}

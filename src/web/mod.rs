@@ -1,0 +1,91 @@
+//! HTTP in front of the readers: extract, decide, respond.
+//!
+//! A request enters at [`entry`]. [`extract`] turns its fields into types, [`decide`] asks S3 and
+//! chooses the answer, [`respond`] renders it; [`problem`] is every answer that is a failure.
+//! [`page`] is what lives under `/-/`, [`admin`] the other listener.
+
+pub mod admin;
+pub mod body;
+pub mod cors;
+pub mod decide;
+pub mod entry;
+pub mod extract;
+pub mod keep_alive;
+pub mod object_headers;
+pub mod page;
+pub mod problem;
+pub mod respond;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::object::KeyPrefix;
+use crate::object::representation::FieldValue;
+use crate::storage::s3::BucketHealth;
+use crate::storage::{ObjectLister, ObjectReader};
+use crate::telemetry::{Lifecycle, Metrics};
+
+pub use cors::CorsPolicy;
+
+/// How answers look.
+#[derive(Debug, Clone)]
+pub struct WebConfig {
+    /// `S3REEL_PREFIX`: the part of the bucket that is served.
+    pub prefix: KeyPrefix,
+    /// `S3REEL_CORS_ORIGINS`: which pages of other origins may read answers.
+    pub cors: CorsPolicy,
+    /// `S3REEL_CACHE_CONTROL`: sent when S3 stores none. Longer lives save requests and show an
+    /// overwritten object later.
+    pub cache_control: FieldValue,
+    /// `S3REEL_BROWSE`: whether the page and the listing are there.
+    pub browse: Browse,
+    /// `S3REEL_KEEP_ALIVE`: how long an idle connection stays open; told in `Keep-Alive`. Longer
+    /// than a balancer's own limit avoids races at its end.
+    pub keep_alive: Duration,
+    /// How long all calls to S3 for one request may take.
+    pub origin_total: Duration,
+    /// Which host names are answered to.
+    pub hosts: Hosts,
+}
+
+/// Whether the page under `/-/` is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Browse {
+    /// It is.
+    On,
+    /// Only the health checks are.
+    Off,
+}
+
+/// Which host names are answered to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// All.
+    Any,
+    /// Names of this machine only, so that no page on the internet can make its visitor's browser
+    /// read the demo under a name of its own (DNS rebinding).
+    Loopback,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// How answers look.
+    pub config: WebConfig,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Serving or draining.
+    pub lifecycle: Arc<Lifecycle>,
+    /// What is known of the bucket.
+    pub health: Arc<BucketHealth>,
+}
+
+/// What one worker works with. The readers are its own: their connections belong to its runtime.
+pub struct Worker {
+    /// Shared with the other workers.
+    pub shared: Arc<Shared>,
+    /// Reads objects.
+    pub reader: Box<dyn ObjectReader>,
+    /// Lists them.
+    pub lister: Box<dyn ObjectLister>,
+}

@@ -1,0 +1,109 @@
+//! The fields of an object answer: an allow-list of what S3 stores, and what we always say.
+
+use actix_web::HttpResponseBuilder;
+
+use crate::object::Representation;
+use crate::object::media_type::is_active;
+use crate::object::representation::FieldValue;
+
+/// What an active type is sent with: the browser shows it as a document without scripts, forms,
+/// plugins and our origin, if at all, since it is also sent as an attachment.
+const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+
+/// Fields of 200 and 206 that describe the object.
+pub fn describe(
+    builder: &mut HttpResponseBuilder,
+    representation: &Representation,
+    cache_control: &FieldValue,
+) {
+    validate(builder, representation, cache_control);
+    if let Some(modified) = representation.validators.last_modified {
+        builder.insert_header(("last-modified", modified.to_string()));
+    }
+    let content_type = representation
+        .content_type
+        .as_ref()
+        .map_or("application/octet-stream", FieldValue::as_str);
+    builder.insert_header(("content-type", content_type));
+    insert(
+        builder,
+        "content-encoding",
+        representation.content_encoding.as_ref(),
+    );
+    insert(
+        builder,
+        "content-language",
+        representation.content_language.as_ref(),
+    );
+    let disposition = representation.content_disposition.as_ref();
+    if is_active(content_type) {
+        builder
+            .insert_header(("content-security-policy", SANDBOX))
+            .insert_header(("content-disposition", as_attachment(disposition)));
+    } else {
+        insert(builder, "content-disposition", disposition);
+    }
+}
+
+/// Fields of 304: validators and caching (RFC 9110 section 15.4.5), the date only when there is no
+/// tag.
+pub fn revalidate(
+    builder: &mut HttpResponseBuilder,
+    representation: &Representation,
+    cache_control: &FieldValue,
+) {
+    validate(builder, representation, cache_control);
+    let validators = &representation.validators;
+    if let (None, Some(modified)) = (&validators.etag, validators.last_modified) {
+        builder.insert_header(("last-modified", modified.to_string()));
+    }
+}
+
+fn validate(
+    builder: &mut HttpResponseBuilder,
+    representation: &Representation,
+    cache_control: &FieldValue,
+) {
+    if let Some(etag) = &representation.validators.etag {
+        builder.insert_header(("etag", etag.as_str()));
+    }
+    let stored = representation.cache_control.as_ref();
+    builder.insert_header(("cache-control", stored.unwrap_or(cache_control).as_str()));
+    insert(builder, "expires", representation.expires.as_ref());
+}
+
+fn insert(builder: &mut HttpResponseBuilder, name: &str, value: Option<&FieldValue>) {
+    if let Some(value) = value {
+        builder.insert_header((name, value.as_str()));
+    }
+}
+
+/// The stored disposition as an attachment, its parameters (the file name) kept.
+fn as_attachment(stored: Option<&FieldValue>) -> String {
+    let parameters = stored.and_then(|stored| stored.as_str().split_once(';'));
+    parameters.map_or_else(
+        || "attachment".to_owned(),
+        |(_, parameters)| format!("attachment;{parameters}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attachment_keeps_the_stored_file_name() {
+        for (stored, sent) in [
+            (None, "attachment"),
+            (Some("inline"), "attachment"),
+            (
+                Some("inline; filename=\"a.html\""),
+                "attachment; filename=\"a.html\"",
+            ),
+            (Some("attachment; filename=a"), "attachment; filename=a"),
+        ] {
+            let stored = stored.and_then(FieldValue::parse);
+            assert_eq!(as_attachment(stored.as_ref()), sent);
+        }
+    }
+}

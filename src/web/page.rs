@@ -1,0 +1,191 @@
+//! What lives under `/-/`: the page, its files, the listing, and health checks for platforms that
+//! give a service one port.
+
+use actix_web::HttpRequest;
+use actix_web::http::{Method, StatusCode};
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::problem::ServeError;
+use super::respond::{Reply, Text};
+use super::{Browse, Shared, Worker, admin};
+use crate::object::key::{MAX_KEY_BYTES, percent_decode};
+use crate::object::media_type;
+use crate::semantics::HttpDate;
+use crate::storage::{ListRequest, Listing};
+use crate::telemetry::{AccessRecord, Route};
+
+/// Nothing from elsewhere, no inline code, no frames: keys are strangers' text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
+/// The page's own files, compiled in so that the binary needs no folder beside it.
+const FILES: &[(&str, &str, &str)] = &[
+    (
+        "",
+        "text/html; charset=utf-8",
+        include_str!("page/index.html"),
+    ),
+    (
+        "app.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/app.js"),
+    ),
+    (
+        "style.css",
+        "text/css; charset=utf-8",
+        include_str!("page/style.css"),
+    ),
+];
+
+/// Longest listing query that is read, in bytes: a prefix and S3's token, percent-encoded.
+const MAX_QUERY_BYTES: usize = 8 * 1024;
+
+/// Answers a request for `/-/` and `rest`.
+///
+/// # Errors
+/// 404 for what is not there, 405, and what listing fails with.
+pub async fn answer(
+    request: &HttpRequest,
+    worker: &Worker,
+    record: &mut AccessRecord,
+    rest: &str,
+) -> Result<Reply, ServeError> {
+    match *request.method() {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return Ok(Reply::Options),
+        _ => return Err(ServeError::MethodNotAllowed),
+    }
+    let shared = &worker.shared;
+    match rest {
+        "livez" => {
+            record.route = Route::Health;
+            Ok(Reply::Text(health(StatusCode::OK, "ok\n".to_owned())))
+        }
+        "readyz" => {
+            record.route = Route::Health;
+            let (status, text) = admin::readiness(shared);
+            Ok(Reply::Text(health(status, text)))
+        }
+        _ if shared.config.browse == Browse::Off => Err(ServeError::NothingHere),
+        "list" => list(request, worker).await,
+        _ => file(rest),
+    }
+}
+
+fn health(status: StatusCode, text: String) -> Text {
+    Text {
+        status,
+        content_type: "text/plain; charset=utf-8",
+        policy: None,
+        body: Bytes::from(text),
+    }
+}
+
+fn file(name: &str) -> Result<Reply, ServeError> {
+    let (_, content_type, text) = FILES
+        .iter()
+        .find(|(known, ..)| *known == name)
+        .ok_or(ServeError::NothingHere)?;
+    Ok(Reply::Text(Text {
+        status: StatusCode::OK,
+        content_type,
+        policy: Some(POLICY),
+        body: Bytes::from_static(text.as_bytes()),
+    }))
+}
+
+/// One level of the bucket as the page reads it. Keys are as viewers call them, without our prefix.
+#[derive(Debug, Serialize)]
+struct ListingAnswer {
+    prefix: String,
+    folders: Vec<String>,
+    objects: Vec<ListedAnswer>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedAnswer {
+    key: String,
+    size: u64,
+    #[serde(rename = "type")]
+    media_type: Option<&'static str>,
+    last_modified: Option<String>,
+}
+
+async fn list(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
+    let query = request.uri().query().unwrap_or_default();
+    if query.len() > MAX_QUERY_BYTES {
+        return Err(ServeError::Query("it is longer than 8 KiB"));
+    }
+    let prefix = parameter(query, "prefix")?.unwrap_or_default();
+    if prefix.len() > MAX_KEY_BYTES || prefix.chars().any(char::is_control) {
+        return Err(ServeError::Query("no key starts with this prefix"));
+    }
+    let after = parameter(query, "after")?.filter(|token| !token.is_empty());
+    let served = &worker.shared.config.prefix;
+    let listing = worker
+        .lister
+        .list(ListRequest {
+            prefix: format!("{served}{prefix}"),
+            after,
+        })
+        .await?;
+    let answer = viewers_listing(&worker.shared, prefix, listing);
+    let body = serde_json::to_vec(&answer).map_err(|error| {
+        let kind = crate::storage::ReadErrorKind::Internal;
+        crate::storage::ReadError::new(kind, "listing").because(error)
+    })?;
+    Ok(Reply::Text(Text {
+        status: StatusCode::OK,
+        content_type: "application/json",
+        policy: None,
+        body: Bytes::from(body),
+    }))
+}
+
+fn viewers_listing(shared: &Shared, prefix: String, listing: Listing) -> ListingAnswer {
+    let served = &shared.config.prefix;
+    let objects = listing.objects.iter().filter_map(|object| {
+        let key = served.strip(&object.key)?;
+        // The empty object that consoles make to show a folder is none to a viewer.
+        let is_folder_marker = key == prefix || key.is_empty();
+        (!is_folder_marker).then(|| ListedAnswer {
+            key: key.to_owned(),
+            size: object.size,
+            media_type: media_type::by_extension(key),
+            last_modified: object
+                .modified
+                .and_then(HttpDate::from_epoch_seconds)
+                .map(|date| date.to_string()),
+        })
+    });
+    ListingAnswer {
+        objects: objects.collect(),
+        folders: listing
+            .folders
+            .iter()
+            .filter_map(|folder| served.strip(folder).map(ToOwned::to_owned))
+            .collect(),
+        next: listing.next,
+        prefix,
+    }
+}
+
+/// A query parameter, percent-decoded once; `+` stands for itself, as in paths.
+fn parameter(query: &str, name: &str) -> Result<Option<String>, ServeError> {
+    let value = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value);
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let decoded = percent_decode(value.as_bytes())
+        .map_err(|_| ServeError::Query("a % is not followed by two hexadecimal digits"))?;
+    String::from_utf8(decoded)
+        .map(Some)
+        .map_err(|_| ServeError::Query("it does not decode to UTF-8"))
+}

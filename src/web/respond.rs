@@ -1,0 +1,260 @@
+//! The one place that renders answers.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
+
+use super::body::ViewerBody;
+use super::decide::Decided;
+use super::extract::{Want, range_as_sent};
+use super::keep_alive::{self, Connection};
+use super::problem::ServeError;
+use super::{Shared, object_headers};
+use crate::object::ObjectKey;
+use crate::semantics::{ContentRange, Selection};
+use crate::telemetry::AccessRecord;
+
+/// An answer that is not a failure.
+pub enum Reply {
+    /// An object, or what its conditions make of it.
+    Object(Box<Decided>, ObjectKey),
+    /// OPTIONS of anything.
+    Options,
+    /// A redirect of a visitor to the page.
+    SeeOther(&'static str),
+    /// A short text of ours.
+    Text(Text),
+}
+
+/// A short text of ours.
+pub struct Text {
+    /// Status.
+    pub status: StatusCode,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// `Content-Security-Policy`, for what a browser shows as a document.
+    pub policy: Option<&'static str>,
+    /// The text.
+    pub body: Bytes,
+}
+
+/// What answers that must not be kept are sent with.
+const NO_STORE: &str = "no-store";
+
+/// Renders an answer, or the failure that came instead, and hands the access record to its body.
+pub fn respond(
+    request: &HttpRequest,
+    shared: &Shared,
+    record: AccessRecord,
+    reply: Result<Reply, ServeError>,
+) -> HttpResponse<ViewerBody> {
+    let answer = Answer {
+        request,
+        shared,
+        record,
+    };
+    match reply {
+        Ok(Reply::Object(decided, key)) => answer.object(*decided, &key),
+        Ok(Reply::Options) => answer.options(),
+        Ok(Reply::SeeOther(location)) => answer.see_other(location),
+        Ok(Reply::Text(text)) => answer.text(text),
+        Err(error) => answer.failure(&error),
+    }
+}
+
+struct Answer<'a> {
+    request: &'a HttpRequest,
+    shared: &'a Shared,
+    record: AccessRecord,
+}
+
+impl Answer<'_> {
+    fn object(self, decided: Decided, key: &ObjectKey) -> HttpResponse<ViewerBody> {
+        let Decided {
+            selection,
+            representation,
+            body,
+        } = decided;
+        let cache_control = &self.shared.config.cache_control;
+        let complete = representation.length;
+        let (mut builder, promised) = match selection {
+            Selection::Whole => (self.head(StatusCode::OK), complete.bytes()),
+            Selection::Part(part) => {
+                let mut builder = self.head(StatusCode::PARTIAL_CONTENT);
+                if let Some(content_range) = ContentRange::new(part, complete) {
+                    builder.insert_header(("content-range", content_range.to_string()));
+                }
+                (builder, part.byte_count())
+            }
+            Selection::NotModified => {
+                let mut builder = self.head(StatusCode::NOT_MODIFIED);
+                object_headers::revalidate(&mut builder, &representation, cache_control);
+                return self.without_body(builder);
+            }
+            Selection::PreconditionFailed => return self.failure(&ServeError::PreconditionFailed),
+            Selection::Unsatisfiable => {
+                let range = range_as_sent(self.request);
+                return self.failure(&ServeError::Unsatisfiable(range, complete));
+            }
+        };
+        object_headers::describe(&mut builder, &representation, cache_control);
+        log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
+        match body {
+            Some(body) => self.finish(builder, promised, |record| {
+                ViewerBody::object(body, promised, record)
+            }),
+            None if self.want() == Want::HeadOnly => {
+                self.finish(builder, 0, |record| ViewerBody::absent(promised, record))
+            }
+            None => self.finish(builder, 0, |record| ViewerBody::text(Bytes::new(), record)),
+        }
+    }
+
+    fn options(self) -> HttpResponse<ViewerBody> {
+        let mut builder = self.head(StatusCode::NO_CONTENT);
+        builder.insert_header(("allow", "GET, HEAD, OPTIONS"));
+        self.shared
+            .config
+            .cors
+            .apply_preflight(self.request, &mut builder);
+        self.without_body(builder)
+    }
+
+    fn see_other(self, location: &'static str) -> HttpResponse<ViewerBody> {
+        let mut builder = self.head(StatusCode::SEE_OTHER);
+        builder
+            .insert_header(("location", location))
+            .insert_header(("cache-control", NO_STORE));
+        self.short(builder, Bytes::new())
+    }
+
+    fn text(self, text: Text) -> HttpResponse<ViewerBody> {
+        let mut builder = self.head(text.status);
+        builder
+            .insert_header(("content-type", text.content_type))
+            .insert_header(("cache-control", "no-cache"))
+            .insert_header(("referrer-policy", "no-referrer"));
+        if let Some(policy) = text.policy {
+            builder.insert_header(("content-security-policy", policy));
+        }
+        self.short(builder, text.body)
+    }
+
+    fn failure(self, error: &ServeError) -> HttpResponse<ViewerBody> {
+        if let (Some(level), ServeError::Read(cause)) = (error.log_level(), error) {
+            log::log!(level, request_id = self.record.id().as_str(); "{cause}");
+        }
+        let mut builder = self.head(error.status());
+        builder
+            .insert_header(("content-type", "application/problem+json"))
+            .insert_header(("cache-control", NO_STORE));
+        if let Some(seconds) = error.retry_after() {
+            builder.insert_header(("retry-after", seconds.to_string()));
+        }
+        match error {
+            ServeError::MethodNotAllowed => {
+                builder.insert_header(("allow", "GET, HEAD, OPTIONS"));
+            }
+            ServeError::Unsatisfiable(_, complete) => {
+                builder.insert_header(("content-range", format!("bytes */{complete}")));
+            }
+            // What follows on the connection cannot be trusted, or is a body nobody wants.
+            ServeError::TargetTooLong | ServeError::HeadTooLarge | ServeError::Refused(_) => {
+                builder.force_close();
+            }
+            ServeError::Key(_)
+            | ServeError::NothingHere
+            | ServeError::Misdirected
+            | ServeError::Query(_)
+            | ServeError::PreconditionFailed
+            | ServeError::Read(_) => {}
+        }
+        let body = error.body(self.record.id());
+        self.short(builder, Bytes::from(body))
+    }
+
+    /// What every answer carries.
+    fn head(&self, status: StatusCode) -> HttpResponseBuilder {
+        let config = &self.shared.config;
+        let mut builder = HttpResponse::build(status);
+        builder
+            .insert_header(("accept-ranges", "bytes"))
+            .insert_header(("x-content-type-options", "nosniff"))
+            .insert_header(("x-request-id", self.record.id().as_str()));
+        config.cors.apply(self.request, &mut builder);
+        let connection = if closes(status) {
+            Connection::Closed
+        } else {
+            keep_alive::connection_after(self.request, self.shared.lifecycle.phase())
+        };
+        keep_alive::tell(
+            &mut builder,
+            self.request,
+            status,
+            connection,
+            config.keep_alive,
+        );
+        builder
+    }
+
+    fn want(&self) -> Want {
+        if self.request.method() == actix_web::http::Method::HEAD {
+            Want::HeadOnly
+        } else {
+            Want::Body
+        }
+    }
+
+    /// A text of known length, of which HEAD gets the length only.
+    fn short(self, builder: HttpResponseBuilder, text: Bytes) -> HttpResponse<ViewerBody> {
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        match self.want() {
+            Want::HeadOnly => self.finish(builder, 0, |record| ViewerBody::absent(length, record)),
+            Want::Body => self.finish(builder, length, |record| ViewerBody::text(text, record)),
+        }
+    }
+
+    fn without_body(self, builder: HttpResponseBuilder) -> HttpResponse<ViewerBody> {
+        self.finish(builder, 0, ViewerBody::none)
+    }
+
+    fn finish(
+        self,
+        mut builder: HttpResponseBuilder,
+        promised: u64,
+        body: impl FnOnce(AccessRecord) -> ViewerBody,
+    ) -> HttpResponse<ViewerBody> {
+        let mut record = self.record;
+        // A field that cannot be sent has no way here: values were checked where they came in.
+        match builder.message_body(()) {
+            Ok(response) => {
+                record.answered(response.status().as_u16(), promised);
+                response.map_body(|_, ()| body(record))
+            }
+            Err(error) => {
+                log::error!("an answer could not be rendered: {error}");
+                record.answered(500, 0);
+                let mut response = HttpResponse::with_body(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    ViewerBody::text(Bytes::new(), record),
+                );
+                response.headers_mut().insert(
+                    actix_web::http::header::CACHE_CONTROL,
+                    HeaderValue::from_static(NO_STORE),
+                );
+                response
+            }
+        }
+    }
+}
+
+/// Statuses after which the connection is closed whatever the viewer wants.
+fn closes(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    )
+}
