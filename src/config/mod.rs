@@ -1,0 +1,290 @@
+//! Settings, from text to types.
+//!
+//! [`settings`] is the text as flags and environment variables give it; [`Config::parse`] reads
+//! all of it and reports every fault at once.
+
+pub mod faults;
+pub mod settings;
+
+use std::net::SocketAddr;
+
+use crate::object::representation::FieldValue;
+use crate::object::{BucketName, KeyPrefix};
+use crate::service::{ServerConfig, ServiceConfig};
+use crate::storage::s3::S3Config;
+use crate::storage::s3::client::{Access, OriginTimeouts};
+use crate::telemetry::logging::LogFormat;
+use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
+use faults::{Faults, Reader};
+use settings::Settings;
+
+/// Everything that `s3reel serve` runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where viewers connect.
+    pub listen: SocketAddr,
+    /// Where health and figures are; `None` when they are off.
+    pub admin_listen: Option<SocketAddr>,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// The service itself.
+    pub service: ServiceConfig,
+}
+
+impl Config {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// Every fault there is, each with its variable, its value and what is allowed.
+    pub fn parse(settings: &Settings) -> Result<Self, Faults> {
+        let mut read = Reader::default();
+        let listen = read.address("S3REEL_LISTEN", settings.listen.as_ref());
+        let admin_listen = admin_listen(&mut read, settings.admin_listen.as_ref());
+        let bucket = bucket(&mut read, settings.bucket.as_ref());
+        let prefix = read.optional("S3REEL_PREFIX", settings.prefix.as_ref(), |text| {
+            KeyPrefix::parse(text).map_err(|error| error.to_string())
+        });
+        let log_format = read.optional("S3REEL_LOG_FORMAT", settings.log_format.as_ref(), |text| {
+            LogFormat::parse(text).ok_or_else(|| "`text` or `json`".to_owned())
+        });
+        let timeouts = timeouts(&mut read, settings);
+        let server = server(&mut read, settings);
+        let web = web(&mut read, settings, prefix.clone().unwrap_or_default());
+        let force_path_style = read.switch(
+            "S3REEL_FORCE_PATH_STYLE",
+            settings.force_path_style.as_ref(),
+        );
+        let anonymous = read.switch("S3REEL_ANONYMOUS", settings.anonymous.as_ref());
+        // Without a bucket there is a fault, and so no configuration.
+        let (Some(bucket), Some(mut web)) = (bucket, web) else {
+            return Err(read.into_faults());
+        };
+        web.origin_total = timeouts.total;
+        let config = Self {
+            listen: listen.unwrap_or(DEFAULT_LISTEN),
+            admin_listen,
+            log_format: log_format.unwrap_or_default(),
+            service: ServiceConfig {
+                s3: S3Config {
+                    bucket,
+                    prefix: prefix.unwrap_or_default(),
+                    force_path_style,
+                    access: if anonymous == Some(true) {
+                        Access::Anonymous
+                    } else {
+                        Access::Chain
+                    },
+                    timeouts,
+                },
+                web,
+                server,
+            },
+        };
+        read.finish(config)
+    }
+}
+
+/// `S3REEL_LISTEN`'s default: this machine only, until someone decides otherwise.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// `S3REEL_ADMIN_LISTEN`'s default.
+pub const DEFAULT_ADMIN_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9091);
+
+/// `S3REEL_CACHE_CONTROL`'s default: kept, but asked about each time, which a 304 makes cheap.
+pub const DEFAULT_CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";
+
+/// `S3REEL_KEEP_ALIVE`'s default, above the 60 s of common balancers so that they close first.
+pub const DEFAULT_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(75);
+
+fn bucket(read: &mut Reader, text: Option<&String>) -> Option<BucketName> {
+    if text.is_none() {
+        read.fault(
+            "S3REEL_BUCKET",
+            None,
+            "the name of the bucket to serve; it is required",
+        );
+    }
+    read.optional("S3REEL_BUCKET", text, |text| {
+        BucketName::parse(text).map_err(|error| error.to_string())
+    })
+}
+
+fn admin_listen(read: &mut Reader, text: Option<&String>) -> Option<SocketAddr> {
+    match text.map(String::as_str) {
+        Some("off") => None,
+        Some(_) => read.address("S3REEL_ADMIN_LISTEN", text),
+        None => Some(DEFAULT_ADMIN_LISTEN),
+    }
+}
+
+fn timeouts(read: &mut Reader, settings: &Settings) -> OriginTimeouts {
+    let default = OriginTimeouts::default();
+    let mut limit = |name: &'static str, text: Option<&String>| read.positive_duration(name, text);
+    OriginTimeouts {
+        connect: limit(
+            "S3REEL_ORIGIN_CONNECT_TIMEOUT",
+            settings.origin_connect_timeout.as_ref(),
+        )
+        .unwrap_or(default.connect),
+        first_byte: limit(
+            "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",
+            settings.origin_first_byte_timeout.as_ref(),
+        )
+        .unwrap_or(default.first_byte),
+        idle: limit(
+            "S3REEL_ORIGIN_IDLE_TIMEOUT",
+            settings.origin_idle_timeout.as_ref(),
+        )
+        .unwrap_or(default.idle),
+        total: default.total,
+    }
+}
+
+fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
+    let default = ServerConfig::default();
+    ServerConfig {
+        workers: read
+            .optional(
+                "S3REEL_WORKERS",
+                settings.workers.as_ref(),
+                |text| match text.parse() {
+                    Ok(workers @ 1..=1024) => Ok(workers),
+                    _ => Err("a whole number from 1 to 1024".to_owned()),
+                },
+            )
+            .unwrap_or(default.workers),
+        request_head_timeout: read
+            .positive_duration(
+                "S3REEL_REQUEST_HEAD_TIMEOUT",
+                settings.request_head_timeout.as_ref(),
+            )
+            .unwrap_or(default.request_head_timeout),
+        drain_delay: read
+            .duration("S3REEL_DRAIN_DELAY", settings.drain_delay.as_ref())
+            .unwrap_or(default.drain_delay),
+        drain_timeout: read
+            .duration("S3REEL_DRAIN_TIMEOUT", settings.drain_timeout.as_ref())
+            .unwrap_or(default.drain_timeout),
+    }
+}
+
+fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebConfig> {
+    let cors = read.optional(
+        "S3REEL_CORS_ORIGINS",
+        settings.cors_origins.as_ref(),
+        |text| CorsPolicy::parse(text).map_err(|error| error.to_string()),
+    );
+    let cache_control = read.optional(
+        "S3REEL_CACHE_CONTROL",
+        settings.cache_control.as_ref(),
+        |text| {
+            FieldValue::parse(text)
+                .filter(|value| value.as_str().is_ascii())
+                .ok_or_else(|| {
+                    "a Cache-Control field value such as `public, max-age=3600`".to_owned()
+                })
+        },
+    );
+    let browse = read.switch("S3REEL_BROWSE", settings.browse.as_ref());
+    let keep_alive = read.positive_duration("S3REEL_KEEP_ALIVE", settings.keep_alive.as_ref());
+    Some(WebConfig {
+        prefix,
+        cors: cors.unwrap_or(CorsPolicy::Any),
+        cache_control: match cache_control {
+            Some(value) => value,
+            None => FieldValue::parse(DEFAULT_CACHE_CONTROL)?,
+        },
+        browse: if browse == Some(true) {
+            Browse::On
+        } else {
+            Browse::Off
+        },
+        keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
+        origin_total: OriginTimeouts::default().total,
+        hosts: Hosts::Any,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+        let mut settings = Settings {
+            bucket: Some("media".to_owned()),
+            ..Settings::default()
+        };
+        change(&mut settings);
+        settings
+    }
+
+    #[test]
+    fn a_bucket_alone_is_a_configuration_with_the_contracts_defaults() {
+        let config = Config::parse(&settings(|_| {})).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.admin_listen.unwrap().to_string(), "127.0.0.1:9091");
+        assert_eq!(config.service.s3.bucket.as_str(), "media");
+        assert_eq!(config.service.s3.prefix.as_str(), "");
+        assert_eq!(config.service.web.cors, CorsPolicy::Any);
+        assert_eq!(config.service.web.browse, Browse::Off);
+        assert_eq!(config.service.web.keep_alive.as_secs(), 75);
+        assert_eq!(
+            config.service.web.cache_control.as_str(),
+            "public, max-age=0, must-revalidate"
+        );
+    }
+
+    #[test]
+    fn every_setting_reaches_its_place() {
+        let config = Config::parse(&settings(|settings| {
+            settings.prefix = Some("films".to_owned());
+            settings.listen = Some("[::1]:1234".to_owned());
+            settings.admin_listen = Some("off".to_owned());
+            settings.cors_origins = Some(String::new());
+            settings.browse = Some("on".to_owned());
+            settings.force_path_style = Some("false".to_owned());
+            settings.anonymous = Some("true".to_owned());
+            settings.origin_idle_timeout = Some("250ms".to_owned());
+            settings.log_format = Some("json".to_owned());
+            settings.drain_delay = Some("0s".to_owned());
+        }))
+        .unwrap();
+        assert_eq!(config.listen.port(), 1234);
+        assert_eq!(config.admin_listen, None);
+        assert_eq!(config.log_format, LogFormat::Json);
+        let service = config.service;
+        assert_eq!(service.web.prefix.as_str(), "films/");
+        assert_eq!(service.s3.prefix.as_str(), "films/");
+        assert_eq!(service.web.cors, CorsPolicy::Off);
+        assert_eq!(service.web.browse, Browse::On);
+        assert_eq!(service.s3.force_path_style, Some(false));
+        assert!(matches!(service.s3.access, Access::Anonymous));
+        assert_eq!(service.s3.timeouts.idle.as_millis(), 250);
+        assert_eq!(service.server.drain_delay.as_millis(), 0);
+    }
+
+    #[test]
+    fn all_faults_are_listed_at_once_with_variable_value_and_what_is_allowed() {
+        let faults = Config::parse(&Settings {
+            listen: Some("here".to_owned()),
+            workers: Some("0".to_owned()),
+            keep_alive: Some("75".to_owned()),
+            browse: Some("maybe".to_owned()),
+            ..Settings::default()
+        })
+        .unwrap_err()
+        .to_string();
+        for part in [
+            "S3REEL_BUCKET is not set: the name of the bucket",
+            "S3REEL_LISTEN=\"here\"",
+            "S3REEL_WORKERS=\"0\": a whole number from 1 to 1024",
+            "S3REEL_KEEP_ALIVE=\"75\": a duration is",
+            "S3REEL_BROWSE=\"maybe\": `on` or `off`",
+        ] {
+            assert!(faults.contains(part), "{part:?} is missing in:\n{faults}");
+        }
+        assert_eq!(faults.lines().count(), 5, "{faults}");
+    }
+}

@@ -1,0 +1,125 @@
+//! The text of settings: every flag has an environment variable of the same name.
+
+use clap::{Args, CommandFactory};
+
+/// Settings of `s3reel serve`, not yet read. They stay text here because the command line parser
+/// would stop at the first wrong one.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    /// The bucket to serve.
+    #[arg(long, env = "S3REEL_BUCKET", value_name = "NAME")]
+    pub bucket: Option<String>,
+    /// Serve only keys under this prefix; it ends at a `/`, added if missing.
+    #[arg(long, env = "S3REEL_PREFIX", value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Where viewers connect [default: 127.0.0.1:8080].
+    #[arg(long, env = "S3REEL_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Where health and metrics are; `off` disables them [default: 127.0.0.1:9091].
+    #[arg(long, env = "S3REEL_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
+    pub admin_listen: Option<String>,
+    /// Threads that serve viewers [default: the number of cores].
+    #[arg(long, env = "S3REEL_WORKERS", value_name = "NUMBER")]
+    pub workers: Option<String>,
+    /// Put the bucket in the path of S3 requests [default: on if an endpoint URL is configured].
+    #[arg(long, env = "S3REEL_FORCE_PATH_STYLE", value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
+    pub force_path_style: Option<String>,
+    /// Read a public bucket without credentials [default: off].
+    #[arg(long, env = "S3REEL_ANONYMOUS", value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
+    pub anonymous: Option<String>,
+    /// Pages of which origins may read answers: `*`, a comma list, or empty for none [default: *].
+    #[arg(long, env = "S3REEL_CORS_ORIGINS", value_name = "ORIGINS")]
+    pub cors_origins: Option<String>,
+    /// Cache-Control for objects that have none stored [default: public, max-age=0, must-revalidate].
+    #[arg(long, env = "S3REEL_CACHE_CONTROL", value_name = "VALUE")]
+    pub cache_control: Option<String>,
+    /// Show the bucket at /-/ [default: off].
+    #[arg(long, env = "S3REEL_BROWSE", value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
+    pub browse: Option<String>,
+    /// Longest wait for a connection to S3 [default: 1s].
+    #[arg(long, env = "S3REEL_ORIGIN_CONNECT_TIMEOUT", value_name = "DURATION")]
+    pub origin_connect_timeout: Option<String>,
+    /// Longest wait for the head of an answer of S3, each attempt [default: 3s].
+    #[arg(
+        long,
+        env = "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",
+        value_name = "DURATION"
+    )]
+    pub origin_first_byte_timeout: Option<String>,
+    /// Longest silence of S3 within a body that the viewer is ready for [default: 6s].
+    #[arg(long, env = "S3REEL_ORIGIN_IDLE_TIMEOUT", value_name = "DURATION")]
+    pub origin_idle_timeout: Option<String>,
+    /// Longest wait for a request head [default: 10s].
+    #[arg(long, env = "S3REEL_REQUEST_HEAD_TIMEOUT", value_name = "DURATION")]
+    pub request_head_timeout: Option<String>,
+    /// How long an idle connection of a viewer stays open [default: 75s].
+    #[arg(long, env = "S3REEL_KEEP_ALIVE", value_name = "DURATION")]
+    pub keep_alive: Option<String>,
+    /// How long after SIGTERM new connections are still taken [default: 5s].
+    #[arg(long, env = "S3REEL_DRAIN_DELAY", value_name = "DURATION")]
+    pub drain_delay: Option<String>,
+    /// How long open streams may go on after that [default: 20s].
+    #[arg(long, env = "S3REEL_DRAIN_TIMEOUT", value_name = "DURATION")]
+    pub drain_timeout: Option<String>,
+    /// `text` or `json` [default: text].
+    #[arg(long, env = "S3REEL_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// The name that every variable of ours starts with.
+const VARIABLE_PREFIX: &str = "S3REEL_";
+
+/// All variables that settings are read from, in the order of the help text.
+#[must_use]
+pub fn known_variables() -> Vec<String> {
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    Alone::command()
+        .get_arguments()
+        .filter_map(|argument| argument.get_env())
+        .map(|variable| variable.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Those of `names` that look like settings of ours but are none: most likely misspelt.
+#[must_use]
+pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known = known_variables();
+    names
+        .filter(|name| name.starts_with(VARIABLE_PREFIX) && !known.contains(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_variable_is_noticed_and_foreign_ones_are_not() {
+        let names = ["S3REEL_BUCKET", "S3REEL_BUCKTE", "PATH", "S3REELX"];
+        let unknown = unknown_variables(names.iter().map(|name| (*name).to_owned()));
+        assert_eq!(unknown, ["S3REEL_BUCKTE"]);
+    }
+
+    #[test]
+    fn every_flag_has_the_variable_of_its_name() {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            settings: Settings,
+        }
+        for argument in Alone::command().get_arguments() {
+            let Some(flag) = argument.get_long().filter(|flag| *flag != "help") else {
+                continue;
+            };
+            let variable = format!("S3REEL_{}", flag.to_uppercase().replace('-', "_"));
+            let env = argument
+                .get_env()
+                .map(|env| env.to_string_lossy().into_owned());
+            assert_eq!(env, Some(variable));
+        }
+    }
+}

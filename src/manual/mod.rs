@@ -1,0 +1,14 @@
+//! The manual: prose that is compiled with the code, so that its links stay true.
+
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
+#[doc = include_str!("semantics.md")]
+pub mod semantics {}
+#[doc = include_str!("configuration.md")]
+pub mod configuration {}
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+#[doc = include_str!("operating.md")]
+pub mod operating {}
+#[doc = include_str!("decisions.md")]
+pub mod decisions {}

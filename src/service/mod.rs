@@ -1,0 +1,254 @@
+//! Composition: from a configuration to a running service and back to silence.
+
+pub mod listen;
+pub mod sockets;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use tokio::task::JoinHandle;
+
+use crate::storage::s3::lister::S3Lister;
+use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
+use crate::telemetry::{Lifecycle, Metrics, Phase};
+use crate::web::{Shared, WebConfig, Worker, admin, entry};
+
+/// Everything a service is made of.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// The bucket and how it is reached.
+    pub s3: S3Config,
+    /// How answers look.
+    pub web: WebConfig,
+    /// Workers and connections.
+    pub server: ServerConfig,
+}
+
+/// Workers and connections.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerConfig {
+    /// `S3REEL_WORKERS`: threads that serve viewers, each with its own connections to S3; default
+    /// the number of cores. More cost memory and gain nothing.
+    pub workers: usize,
+    /// `S3REEL_REQUEST_HEAD_TIMEOUT`: how long a request head may take; default 10 s.
+    pub request_head_timeout: Duration,
+    /// `S3REEL_DRAIN_DELAY`: how long after SIGTERM new connections are still taken, so that
+    /// balancers can notice; default 5 s.
+    pub drain_delay: Duration,
+    /// `S3REEL_DRAIN_TIMEOUT`: how long open streams may go on after that, in whole seconds;
+    /// default 20 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            request_head_timeout: Duration::from_secs(10),
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A service that could not be started.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running service. [`Running::stop`] ends it in an orderly way.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    viewers: Server,
+    admin: Option<Server>,
+    probe: JoinHandle<()>,
+    drain_delay: Duration,
+}
+
+/// A server and the task that drives it.
+struct Server {
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+/// Connections that wait to be accepted; more are turned away by the kernel.
+pub const BACKLOG: i32 = 4096;
+
+/// Starts to serve on these listeners. It returns as soon as connections are taken; S3 need not
+/// be there yet.
+///
+/// # Errors
+/// [`StartError`] when a listener cannot be used.
+pub async fn start(
+    config: ServiceConfig,
+    viewers: TcpListener,
+    admin: Option<TcpListener>,
+) -> Result<Running, StartError> {
+    let fault = |what: &str, error: &dyn std::fmt::Display| StartError(format!("{what}: {error}"));
+    let address = viewers
+        .local_addr()
+        .map_err(|error| fault("the viewers' listener", &error))?;
+    let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
+    let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
+    let connection = S3Connection::load(config.s3).await;
+    let shared = Arc::new(Shared {
+        config: config.web,
+        metrics: Arc::new(metrics),
+        lifecycle: Arc::new(Lifecycle::default()),
+        health: Arc::new(BucketHealth::default()),
+    });
+    log::info!(
+        bucket = connection.config().bucket.as_str(),
+        prefix = connection.config().prefix.as_str(),
+        s3 = connection.describe().as_str(),
+        workers = config.server.workers;
+        "serving on http://{address}"
+    );
+    if let Some(admin) = admin_address {
+        log::info!("health and metrics on http://{admin}");
+    }
+    let admin = admin
+        .map(|listener| start_admin(&shared, listener))
+        .transpose()
+        .map_err(|error| fault("the admin listener", &error))?;
+    let viewers = start_viewers(&shared, &connection, config.server, viewers)
+        .map_err(|error| fault("the viewers' listener", &error))?;
+    shared.lifecycle.reach(Phase::Serving);
+    let health = Arc::clone(&shared.health);
+    let probe = tokio::spawn(async move { probe::learn(connection, &health).await });
+    Ok(Running {
+        address,
+        admin_address,
+        shared,
+        viewers,
+        admin,
+        probe,
+        drain_delay: config.server.drain_delay,
+    })
+}
+
+fn start_viewers(
+    shared: &Arc<Shared>,
+    connection: &S3Connection,
+    config: ServerConfig,
+    listener: TcpListener,
+) -> io::Result<Server> {
+    let shared = Arc::clone(shared);
+    let connection = connection.clone();
+    let keep_alive = shared.config.keep_alive;
+    // Runs once in each worker's thread.
+    let app = move || {
+        let metrics = || Arc::clone(&shared.metrics);
+        let reader = S3Reader::new(connection.clone(), Arc::clone(&shared.health), metrics());
+        let lister = S3Lister::new(connection.clone(), metrics());
+        App::new()
+            .app_data(web::Data::new(Worker {
+                shared: Arc::clone(&shared),
+                reader: Box::new(reader),
+                lister: Box::new(lister),
+            }))
+            .default_service(web::to(entry::entry))
+    };
+    let server = HttpServer::new(app)
+        .workers(config.workers)
+        .keep_alive(keep_alive)
+        .client_request_timeout(config.request_head_timeout)
+        // Without this a viewer that left is not noticed while we wait for S3.
+        .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
+        .on_connect(sockets::prepare)
+        .shutdown_timeout(whole_seconds(config.drain_timeout))
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(Server::spawn(server))
+}
+
+fn start_admin(shared: &Arc<Shared>, listener: TcpListener) -> io::Result<Server> {
+    let shared = Arc::clone(shared);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(Arc::clone(&shared)))
+            .configure(admin::routes)
+    })
+    .workers(1)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(Server::spawn(server))
+}
+
+/// The server counts in whole seconds; a part of one is rounded up.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}
+
+impl Server {
+    fn spawn(server: actix_web::dev::Server) -> Self {
+        Self {
+            handle: server.handle(),
+            task: tokio::spawn(server),
+        }
+    }
+
+    async fn stop(self) {
+        self.handle.stop(true).await;
+        // It has nothing to tell: the listener was ours and every worker has ended.
+        let _ = self.task.await;
+    }
+}
+
+impl Running {
+    /// Where viewers connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health and figures are, if anywhere.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// What the workers share, for tests and health.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends the service: unready at once, no new connections after the drain delay, open streams
+    /// until they end or the drain timeout is over. The admin listener answers until the last.
+    pub async fn stop(self) {
+        self.shared.lifecycle.reach(Phase::Draining);
+        self.probe.abort();
+        log::info!(
+            in_flight = self.shared.metrics.requests_in_flight();
+            "draining: unready now, no new connections after the drain delay"
+        );
+        tokio::time::sleep(self.drain_delay).await;
+        self.viewers.stop().await;
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
+        log::info!("stopped");
+    }
+}
