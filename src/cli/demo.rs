@@ -11,6 +11,7 @@ use super::serve::{Signals, until_told_to_stop};
 use super::{WRONG_SETTINGS, complain, runtime, tell};
 use crate::config::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_CACHE_CONTROL, DEFAULT_KEEP_ALIVE, DEFAULT_LISTEN,
+    DEFAULT_VIEWER_HOLD,
 };
 use crate::embedded_s3::directory::Directory;
 use crate::embedded_s3::shelf::Shelf;
@@ -31,7 +32,7 @@ pub struct DemoArguments {
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Where viewers connect; a free port is taken if this one is not free.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN)]
+    #[arg(long, env = "S3REEL_LISTEN", value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN)]
     listen: SocketAddr,
 }
 
@@ -51,7 +52,12 @@ pub fn run(arguments: &DemoArguments) -> ExitCode {
     }
     let outcome = runtime()
         .map_err(|error| format!("the runtime could not be started: {error}"))
-        .and_then(|runtime| runtime.block_on(demo(arguments.listen, shelf)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(demo(arguments.listen, shelf));
+            // Blocking work, such as reading a slow disk, is not waited for.
+            runtime.shutdown_background();
+            outcome
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -86,9 +92,9 @@ async fn demo(listen: SocketAddr, shelf: Shelf) -> Result<(), String> {
         "Open http://{}/-/ in a browser; stop with Ctrl-C.",
         running.address()
     ));
-    until_told_to_stop(&mut signals, running).await;
+    let outcome = until_told_to_stop(&mut signals, running).await;
     drop(s3);
-    Ok(())
+    outcome
 }
 
 /// The same service as `serve` runs, with the demo's own settings: nothing from the environment,
@@ -112,6 +118,7 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             browse: Browse::On,
             keep_alive: DEFAULT_KEEP_ALIVE,
             origin_total: timeouts.total,
+            viewer_hold: DEFAULT_VIEWER_HOLD,
             hosts: if listen.ip().is_loopback() {
                 Hosts::Loopback
             } else {

@@ -18,14 +18,18 @@ pub fn run(settings: &Settings) -> ExitCode {
         Ok(config) => config,
         Err(faults) => {
             complain(&format!("the settings are wrong:\n{faults}"));
+            for name in unknown_in_environment() {
+                complain(&format!(
+                    "{name} is not a setting of this version and does nothing"
+                ));
+            }
             return ExitCode::from(WRONG_SETTINGS);
         }
     };
     if let Err(error) = logging::start(config.log_format) {
         complain(&format!("logging could not be started: {error}"));
     }
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in unknown_variables(names) {
+    for name in unknown_in_environment() {
         log::warn!("{name} is not a setting of this version and does nothing");
     }
     let runtime = match runtime() {
@@ -35,13 +39,20 @@ pub fn run(settings: &Settings) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve(config)) {
+    let outcome = runtime.block_on(serve(config));
+    // Blocking work, such as looking up a name, is not waited for.
+    runtime.shutdown_background();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+fn unknown_in_environment() -> Vec<String> {
+    unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
 }
 
 async fn serve(config: Config) -> Result<(), String> {
@@ -54,20 +65,29 @@ async fn serve(config: Config) -> Result<(), String> {
             listen(address).map_err(|error| format!("S3REEL_ADMIN_LISTEN={address}: {error}"))
         })
         .transpose()?;
-    let running = service::start(config.service, viewers, admin)
-        .await
-        .map_err(|error| error.to_string())?;
-    until_told_to_stop(&mut signals, running).await;
-    Ok(())
+    // Looking for credentials and region may take a while where a metadata service is silent.
+    let running = tokio::select! {
+        running = service::start(config.service, viewers, admin) => running,
+        () = signals.wait() => return Ok(()),
+    }
+    .map_err(|error| error.to_string())?;
+    until_told_to_stop(&mut signals, running).await
 }
 
 /// Serves until the first signal and drains until the second.
-pub(super) async fn until_told_to_stop(signals: &mut Signals, running: Running) {
-    signals.wait().await;
+pub(super) async fn until_told_to_stop(
+    signals: &mut Signals,
+    mut running: Running,
+) -> Result<(), String> {
+    tokio::select! {
+        () = signals.wait() => {}
+        why = running.died() => return Err(format!("the server ended by itself: {why}")),
+    }
     tokio::select! {
         () = running.stop() => {}
         () = signals.wait() => log::warn!("told twice: stopping at once"),
     }
+    Ok(())
 }
 
 /// SIGTERM from whoever runs us, SIGINT from a keyboard.

@@ -98,6 +98,9 @@ pub const DEFAULT_CACHE_CONTROL: &str = "public, max-age=0, must-revalidate";
 /// `S3REEL_KEEP_ALIVE`'s default, above the 60 s of common balancers so that they close first.
 pub const DEFAULT_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(75);
 
+/// `S3REEL_VIEWER_HOLD`'s default, longer than the gaps between a playing viewer's reads.
+pub const DEFAULT_VIEWER_HOLD: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn bucket(read: &mut Reader, text: Option<&String>) -> Option<BucketName> {
     if text.is_none() {
         read.fault(
@@ -150,8 +153,8 @@ fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
                 "S3REEL_WORKERS",
                 settings.workers.as_ref(),
                 |text| match text.parse() {
-                    Ok(workers @ 1..=1024) => Ok(workers),
-                    _ => Err("a whole number from 1 to 1024".to_owned()),
+                    Ok(workers @ 1..=512) => Ok(workers),
+                    _ => Err("a whole number from 1 to 512".to_owned()),
                 },
             )
             .unwrap_or(default.workers),
@@ -189,6 +192,7 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
     );
     let browse = read.switch("S3REEL_BROWSE", settings.browse.as_ref());
     let keep_alive = read.positive_duration("S3REEL_KEEP_ALIVE", settings.keep_alive.as_ref());
+    let viewer_hold = read.positive_duration("S3REEL_VIEWER_HOLD", settings.viewer_hold.as_ref());
     Some(WebConfig {
         prefix,
         cors: cors.unwrap_or(CorsPolicy::Any),
@@ -203,6 +207,7 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
         },
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
         origin_total: OriginTimeouts::default().total,
+        viewer_hold: viewer_hold.unwrap_or(DEFAULT_VIEWER_HOLD),
         hosts: Hosts::Any,
     })
 }
@@ -279,7 +284,7 @@ mod tests {
         for part in [
             "S3REEL_BUCKET is not set: the name of the bucket",
             "S3REEL_LISTEN=\"here\"",
-            "S3REEL_WORKERS=\"0\": a whole number from 1 to 1024",
+            "S3REEL_WORKERS=\"0\": a whole number from 1 to 512",
             "S3REEL_KEEP_ALIVE=\"75\": a duration is",
             "S3REEL_BROWSE=\"maybe\": `on` or `off`",
         ] {

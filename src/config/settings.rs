@@ -55,6 +55,9 @@ pub struct Settings {
     /// How long an idle connection of a viewer stays open [default: 75s].
     #[arg(long, env = "S3REEL_KEEP_ALIVE", value_name = "DURATION")]
     pub keep_alive: Option<String>,
+    /// How long a viewer may take nothing before its read from S3 is given up [default: 10s].
+    #[arg(long, env = "S3REEL_VIEWER_HOLD", value_name = "DURATION")]
+    pub viewer_hold: Option<String>,
     /// How long after SIGTERM new connections are still taken [default: 5s].
     #[arg(long, env = "S3REEL_DRAIN_DELAY", value_name = "DURATION")]
     pub drain_delay: Option<String>,

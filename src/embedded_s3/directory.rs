@@ -2,7 +2,7 @@
 //!
 //! Nothing outside the folder can be reached: every path is opened relative to it through
 //! `cap-std`, which follows no symbolic link out, and keys with empty, `.`, `..` or dot-file
-//! segments name nothing.
+//! segments name nothing. A link to a file inside is that file.
 
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
@@ -73,16 +73,19 @@ impl Directory {
     }
 }
 
-/// False for keys that no file of the folder has: dot files, and segments that file systems
-/// collapse.
+/// False for keys that no file of the folder has: dot files, segments that file systems collapse,
+/// and characters that no key may have or that separate segments elsewhere.
 fn names_a_file(key: &str) -> bool {
-    !key.contains(['\0', '\\'])
+    !key.contains(|c: char| c.is_control() || c == '\\')
         && key
             .split('/')
             .all(|segment| !segment.is_empty() && !segment.starts_with('.'))
 }
 
 fn open_file(dir: &Dir, key: &str) -> io::Result<Option<Box<dyn Open>>> {
+    if !is_served(dir, key) {
+        return Ok(None);
+    }
     let file = match dir.open(key) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
@@ -95,6 +98,17 @@ fn open_file(dir: &Dir, key: &str) -> io::Result<Option<Box<dyn Open>>> {
     let modified = metadata.modified()?.into_std();
     let entry = entry(key, metadata.len(), modified);
     Ok(Some(Box::new(OpenFile { entry, file })))
+}
+
+/// True for a file inside, or a link to one that has a key of its own. It is asked before anything
+/// is opened: opening a pipe would wait for its other end. A link that leads nowhere, in a circle
+/// or out of the folder is no file.
+fn is_served(dir: &Dir, key: &str) -> bool {
+    let is_file = dir.metadata(key).is_ok_and(|metadata| metadata.is_file());
+    let has_key = dir
+        .canonicalize(key)
+        .is_ok_and(|target| target.to_str().is_some_and(names_a_file));
+    is_file && has_key
 }
 
 /// Nothing there, a folder as if it were a file, a name too long for the file system, or a way out
@@ -173,13 +187,13 @@ fn names(dir: &Dir) -> io::Result<Vec<String>> {
         let Ok(mut name) = entry.file_name().into_string() else {
             continue;
         };
-        if name.starts_with('.') {
+        if !names_a_file(&name) {
             continue;
         }
         let kind = entry.file_type()?;
         if kind.is_dir() {
             name.push('/');
-        } else if !kind.is_file() && !dir.metadata(&name).is_ok_and(|target| target.is_file()) {
+        } else if !kind.is_file() && !is_served(dir, &name) {
             continue;
         }
         names.push(name);
@@ -188,7 +202,8 @@ fn names(dir: &Dir) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// A file, open for reading: what is told of it stays true of its descriptor.
+/// A file, open for reading. It stays the same file when its name is given to another; only one
+/// who writes into it in place can change what is read of it.
 struct OpenFile {
     entry: Entry,
     file: File,

@@ -36,7 +36,7 @@ pub enum KeyError {
     DotSegment,
     /// More than 1024 bytes, prefix included.
     TooLong,
-    /// Nothing after the first `/`.
+    /// Nothing after the first `/`, or no `/` at all.
     Empty,
 }
 
@@ -63,7 +63,7 @@ impl RequestKey {
     /// # Errors
     /// [`KeyError`] when no object can have this name.
     pub fn from_path(path: &str) -> Result<Self, KeyError> {
-        let encoded = path.strip_prefix('/').unwrap_or(path);
+        let encoded = path.strip_prefix('/').ok_or(KeyError::Empty)?;
         let decoded = percent_decode(encoded.as_bytes())?;
         let key = String::from_utf8(decoded).map_err(|_| KeyError::NotUtf8)?;
         check(&key)?;

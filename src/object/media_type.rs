@@ -50,6 +50,30 @@ pub fn by_extension(key: &str) -> Option<&'static str> {
         .map(|(_, media_type)| *media_type)
 }
 
+/// True for exactly one media type, `type/subtype` with parameters at most (RFC 9110 section 8.3.1).
+/// Anything else, such as a list, is read differently by different browsers.
+#[must_use]
+pub fn is_media_type(content_type: &str) -> bool {
+    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let is_pair = essence
+        .trim()
+        .split_once('/')
+        .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype));
+    // A comma outside quotes would begin another type.
+    let mut quoted = false;
+    let lists = parameters.chars().any(|c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    is_pair && !lists && !quoted
+}
+
 /// True for types that a browser would run as a document or script of our origin: HTML, XHTML,
 /// SVG, other XML and scripts.
 #[must_use]
@@ -62,7 +86,13 @@ pub fn is_active(content_type: &str) -> bool {
         .to_ascii_lowercase();
     matches!(
         essence.as_str(),
-        "text/html" | "text/xml" | "application/xml" | "text/xsl"
+        "text/html"
+            | "text/xml"
+            | "application/xml"
+            | "text/xsl"
+            | "text/jscript"
+            | "text/livescript"
+            | "multipart/x-mixed-replace"
     ) || essence.ends_with("+xml")
         || essence.contains("javascript")
         || essence.contains("ecmascript")
@@ -78,6 +108,31 @@ mod tests {
             // DASH manifests end in +xml; they are sandboxed like any other XML.
             let expected = *extension == "mpd";
             assert_eq!(is_active(media_type), expected, "{media_type}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_type_is_none() {
+        for one in [
+            "video/mp4",
+            "text/plain; charset=utf-8",
+            "audio/ogg;codecs=\"vorbis, opus\"",
+            "application/vnd.apple.mpegurl",
+        ] {
+            assert!(is_media_type(one), "{one}");
+        }
+        for none in [
+            "",
+            "video",
+            "video/",
+            "/mp4",
+            "video/mp4,text/html",
+            "video/mp4;a=b,text/html",
+            "video/mp4;a=\"b,text/html",
+            "video mp4/x",
+            "*",
+        ] {
+            assert!(!is_media_type(none), "{none}");
         }
     }
 

@@ -8,13 +8,22 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::{App, HttpServer, web};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::connection::Connection;
+
+use crate::storage::resume::Resuming;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
+use crate::web::pauses::Pauses;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
 
 /// Everything a service is made of.
@@ -74,15 +83,24 @@ pub struct Running {
     shared: Arc<Shared>,
     viewers: Server,
     admin: Option<Server>,
-    probe: JoinHandle<()>,
+    /// Dropped with the rest.
+    _probe: Probe,
     drain_delay: Duration,
 }
+
+/// The task that waits for S3. Dropping it ends it.
+struct Probe(JoinHandle<()>);
 
 /// A server and the task that drives it.
 struct Server {
     handle: ServerHandle,
+    /// Tells idle connections to end.
+    stopping: Arc<Notify>,
     task: JoinHandle<io::Result<()>>,
 }
+
+/// How long the end waits for the access lines of answers that it cut.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Connections that wait to be accepted; more are turned away by the kernel.
 pub const BACKLOG: i32 = 4096;
@@ -128,14 +146,16 @@ pub async fn start(
         .map_err(|error| fault("the viewers' listener", &error))?;
     shared.lifecycle.reach(Phase::Serving);
     let health = Arc::clone(&shared.health);
-    let probe = tokio::spawn(async move { probe::learn(connection, &health).await });
+    let probe = Probe(tokio::spawn(async move {
+        probe::learn(connection, &health).await;
+    }));
     Ok(Running {
         address,
         admin_address,
         shared,
         viewers,
         admin,
-        probe,
+        _probe: probe,
         drain_delay: config.server.drain_delay,
     })
 }
@@ -152,29 +172,57 @@ fn start_viewers(
     // Runs once in each worker's thread.
     let app = move || {
         let metrics = || Arc::clone(&shared.metrics);
-        let reader = S3Reader::new(connection.clone(), Arc::clone(&shared.health), metrics());
-        let lister = S3Lister::new(connection.clone(), metrics());
+        // One client for both: a client is a pool of connections of this worker's runtime.
+        let client = connection.client();
+        let health = Arc::clone(&shared.health);
+        let reader = S3Reader::new(client.clone(), connection.clone(), health, metrics());
+        let lister = S3Lister::new(client, connection.clone(), metrics());
         App::new()
             .app_data(web::Data::new(Worker {
                 shared: Arc::clone(&shared),
-                reader: Box::new(reader),
+                reader: Box::new(Resuming::new(Arc::new(reader), metrics())),
                 lister: Box::new(lister),
+                pauses: Pauses::start(shared.config.viewer_hold),
             }))
             .default_service(web::to(entry::entry))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response())
     };
-    let server = HttpServer::new(app)
+    let address = listener.local_addr()?;
+    let stopping = Arc::new(Notify::new());
+    let stop_signal = Arc::clone(&stopping);
+    let head_timeout = config.request_head_timeout;
+    let server = actix_server::Server::build()
         .workers(config.workers)
-        .keep_alive(keep_alive)
-        .client_request_timeout(config.request_head_timeout)
-        // Without this a viewer that left is not noticed while we wait for S3.
-        .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
-        .on_connect(sockets::prepare)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
         .disable_signals()
-        .listen(listener)?
+        .listen("viewers", listener, move || {
+            let stop_signal = Arc::clone(&stop_signal);
+            let http = HttpService::build()
+                .keep_alive(keep_alive)
+                .client_request_timeout(head_timeout)
+                // Without this a viewer that left is not noticed while we wait for S3.
+                .h1_allow_half_closed(false)
+                .local_addr(address)
+                // Idle connections end with the first word of the end, others with their answer.
+                .graceful_shutdown_signal(move || {
+                    let stop_signal = Arc::clone(&stop_signal);
+                    async move { stop_signal.notified().await }
+                })
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.turn());
+                })
+                .finish(map_config(app(), |()| AppConfig::default()));
+            fn_service(move |stream: TcpStream| async move {
+                sockets::prepare(&stream);
+                let peer = stream.peer_addr().ok();
+                let connection = Connection::new(stream, head_timeout);
+                Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
+            })
+            .and_then(http)
+        })?
         .run();
-    Ok(Server::spawn(server))
+    Ok(Server::spawn(server, stopping))
 }
 
 fn start_admin(shared: &Arc<Shared>, listener: TcpListener) -> io::Result<Server> {
@@ -189,7 +237,7 @@ fn start_admin(shared: &Arc<Shared>, listener: TcpListener) -> io::Result<Server
     .disable_signals()
     .listen(listener)?
     .run();
-    Ok(Server::spawn(server))
+    Ok(Server::spawn(server, Arc::new(Notify::new())))
 }
 
 /// The server counts in whole seconds; a part of one is rounded up.
@@ -202,17 +250,41 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 impl Server {
-    fn spawn(server: actix_web::dev::Server) -> Self {
+    fn spawn(server: actix_web::dev::Server, stopping: Arc<Notify>) -> Self {
         Self {
             handle: server.handle(),
+            stopping,
             task: tokio::spawn(server),
         }
     }
 
-    async fn stop(self) {
+    /// Waits until it ends, which it does by itself only when something is badly wrong.
+    async fn died(&mut self) -> String {
+        match (&mut self.task).await {
+            Ok(Ok(())) => "no reason given".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn stop(mut self) {
+        self.stopping.notify_waiters();
         self.handle.stop(true).await;
         // It has nothing to tell: the listener was ours and every worker has ended.
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Server {
+    /// Ends it at once, unless it has ended already: the command is sent by the call itself.
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -235,17 +307,36 @@ impl Running {
         &self.shared
     }
 
+    /// Waits until a server ends by itself, and says why.
+    pub async fn died(&mut self) -> String {
+        let admin = async {
+            match &mut self.admin {
+                Some(admin) => admin.died().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            why = self.viewers.died() => why,
+            why = admin => why,
+        }
+    }
+
     /// Ends the service: unready at once, no new connections after the drain delay, open streams
     /// until they end or the drain timeout is over. The admin listener answers until the last.
     pub async fn stop(self) {
         self.shared.lifecycle.reach(Phase::Draining);
-        self.probe.abort();
         log::info!(
             in_flight = self.shared.metrics.requests_in_flight();
             "draining: unready now, no new connections after the drain delay"
         );
         tokio::time::sleep(self.drain_delay).await;
         self.viewers.stop().await;
+        // Workers that were told to end drop what is left a moment later, and each answer that is
+        // cut has a line to write.
+        let begun = std::time::Instant::now();
+        while self.shared.metrics.requests_in_flight() > 0 && begun.elapsed() < LAST_LINES {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         if let Some(admin) = self.admin {
             admin.stop().await;
         }

@@ -2,9 +2,10 @@
 //!
 //! A reader is asked for one version and one range and gives a body whose every byte has been
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
-//! a reader; [`s3`] is the innermost and the only place that knows the AWS SDK.
+//! a reader: [`resume`] is one. [`s3`] is the innermost and the only place that knows the AWS SDK.
 
 pub mod error;
+pub mod resume;
 pub mod s3;
 
 use std::future::Future;
@@ -21,9 +22,37 @@ pub use error::{Fault, ReadError, ReadErrorKind};
 /// A future that may move between threads, boxed so that readers can be chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The bytes of a body in order. It ends after exactly the bytes that were promised, or with an
+/// The bytes of a read in order. It ends after exactly the bytes that were promised, or with an
 /// error; never short without one. Dropping it gives up the read at once.
-pub type ByteChunks = Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>>;
+pub trait ObjectBody: Stream<Item = Result<Bytes, ReadError>> + Send {
+    /// Gives up what the read holds, connection and buffers, until it is polled again: the viewer
+    /// takes nothing at the moment. The last `unread` bytes that were handed out were not used
+    /// and have to come again.
+    ///
+    /// A body that cannot do this stays as it is, and says so.
+    #[must_use]
+    fn pause(self: Pin<&mut Self>, unread: u64) -> Paused {
+        let _ = unread;
+        Paused::No
+    }
+
+    /// How often it had to be opened again.
+    fn resumes(&self) -> u32 {
+        0
+    }
+}
+
+/// Whether a body gave up what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paused {
+    /// It did; what it handed out last is to be thrown away.
+    Yes,
+    /// It did not.
+    No,
+}
+
+/// A body, chosen at run time.
+pub type Body = Pin<Box<dyn ObjectBody>>;
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -44,7 +73,7 @@ pub struct ObjectRead {
     /// Which bytes of it the body carries; `None` for an empty object, which has none.
     pub extent: Option<InclRange>,
     /// The bytes.
-    pub body: ByteChunks,
+    pub body: Body,
 }
 
 /// Reads objects.

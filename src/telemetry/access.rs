@@ -75,6 +75,7 @@ pub struct AccessRecord {
     first_byte: Option<Duration>,
     promised: u64,
     sent: u64,
+    resumes: u32,
     aborted_by: Option<AbortedBy>,
 }
 
@@ -108,6 +109,7 @@ impl AccessRecord {
             first_byte: None,
             promised: 0,
             sent: 0,
+            resumes: 0,
             aborted_by: None,
         }
     }
@@ -131,6 +133,11 @@ impl AccessRecord {
     pub fn sent(&mut self, bytes: u64) {
         self.sent = self.sent.saturating_add(bytes);
         self.metrics.sent(bytes);
+    }
+
+    /// How often the read from S3 has been opened again so far.
+    pub fn resumed(&mut self, times: u32) {
+        self.resumes = times;
     }
 
     /// The answer ends here although more was promised.
@@ -173,6 +180,7 @@ impl Drop for AccessRecord {
             first_byte_ms = milliseconds(self.first_byte),
             duration_ms = milliseconds(Some(duration)),
             peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()).as_str(),
+            resumes = self.resumes,
             aborted_by = ended_by.map_or("-", AbortedBy::as_str);
             "request"
         );

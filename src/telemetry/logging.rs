@@ -37,15 +37,17 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// Starts logging to standard error by `RUST_LOG`; when that is not set, what this service says from `info` up and what others say from `warn` up. The SDK's own
-/// lines are held at `info`, since its finer ones tell headers that may hold credentials.
+/// What is told when `RUST_LOG` is not set: our own lines from `info` up, others' from `warn` up. The
+/// server's own lines about cut answers and odd heads only repeat ours.
+const DEFAULT_FILTER: &str = "warn,s3reel=info,actix_http=off";
+
+/// Starts logging to standard error by `RUST_LOG`.
 ///
 /// # Errors
 /// When a logger is already installed in this process.
 pub fn start(format: LogFormat) -> Result<(), log::SetLoggerError> {
-    let mut builder = env_logger::Builder::from_env(
-        env_logger::Env::default().default_filter_or("warn,s3reel=info"),
-    );
+    let mut builder =
+        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(DEFAULT_FILTER));
     builder.format(move |out, record| match format {
         _ if may_tell_credentials(record) => Ok(()),
         LogFormat::Text => write_text(out, record),
@@ -110,11 +112,17 @@ fn write_json(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) ->
 fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escape = c.is_control().then(|| c.escape_default());
+            let escape = can_deceive(c).then(|| c.escape_default());
             let plain = escape.is_none().then_some(c);
             escape.into_iter().flatten().chain(plain)
         })
         .collect()
+}
+
+/// Control characters, and those that break lines or turn the direction of writing.
+fn can_deceive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The key-value pairs of a record, in order.
@@ -179,6 +187,7 @@ mod tests {
     #[test]
     fn a_strangers_control_characters_cannot_forge_a_line() {
         assert_eq!(escaped("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
+        assert_eq!(escaped("a\u{202e}b\u{2028}"), "a\\u{202e}b\\u{2028}");
         assert_eq!(escaped("plain \u{e9}"), "plain \u{e9}");
     }
 

@@ -38,6 +38,7 @@ pub struct Metrics {
     s3_bytes: Counter,
     s3_bad_answers: CounterVec,
     s3_bodies_open: IntGauge,
+    s3_resumes: CounterVec,
 }
 
 /// A name or help text that Prometheus refuses, or a name taken twice: a fault of this program.
@@ -106,6 +107,11 @@ impl Metrics {
             s3_bodies_open: register.gauge(
                 "s3reel_s3_bodies_open",
                 "Object bodies of S3 that are being read.",
+            )?,
+            s3_resumes: register.counters(
+                "s3reel_s3_resumes_total",
+                "Reads that were opened again inside an answer, by reason and outcome.",
+                &["reason", "outcome"],
             )?,
             registry: registry.clone(),
         };
@@ -179,6 +185,11 @@ impl Metrics {
     /// An answer of S3 was refused.
     pub fn s3_bad_answer(&self, reason: &str) {
         self.s3_bad_answers.with_label_values(&[reason]).inc();
+    }
+
+    /// A read was opened again, or could not be.
+    pub fn s3_resumed(&self, reason: &str, outcome: &str) {
+        self.s3_resumes.with_label_values(&[reason, outcome]).inc();
     }
 
     /// Object bodies of S3 that are being read now.

@@ -10,12 +10,23 @@ use crate::telemetry::Phase;
 
 /// Adds the routes.
 pub fn routes(config: &mut web::ServiceConfig) {
+    // A resource answers 405 with Allow to the methods that it has not.
     config
-        .route("/livez", web::get().to(livez))
-        .route("/livez", web::head().to(livez))
-        .route("/readyz", web::get().to(readyz))
-        .route("/readyz", web::head().to(readyz))
-        .route("/metrics", web::get().to(metrics));
+        .service(
+            web::resource("/livez")
+                .route(web::get().to(livez))
+                .route(web::head().to(livez)),
+        )
+        .service(
+            web::resource("/readyz")
+                .route(web::get().to(readyz))
+                .route(web::head().to(readyz)),
+        )
+        .service(
+            web::resource("/metrics")
+                .route(web::get().to(metrics))
+                .route(web::head().to(metrics)),
+        );
 }
 
 /// 200 while the process answers, S3 or not: a dead S3 must not restart us.

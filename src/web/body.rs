@@ -1,26 +1,51 @@
 //! The body of every answer to a viewer.
 
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use actix_web::HttpRequest;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::decide::OpenBody;
-use crate::storage::ByteChunks;
+use super::extract;
+use super::object_body::ObjectContent;
+use super::pauses::Pauses;
+use crate::connection::Turn;
 use crate::storage::error::ReadError;
 use crate::telemetry::{AbortedBy, AccessRecord};
-
-/// The largest piece handed to the connection at once, in bytes. The server copies each piece
-/// into its write buffer and asks for the next when that has drained, so this is what a stalled
-/// viewer holds there. Larger pieces save little; measured in `benches/pass-through`.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// A body that tells its length truly, counts what it hands out, and closes the access record when
 /// it is dropped.
 pub struct ViewerBody {
     content: Content,
     record: AccessRecord,
+    /// Given back when the answer has ended, so that the next request may come.
+    _turn: TurnGuard,
+}
+
+/// Our turn on a viewer's connection; dropping it ends it.
+pub struct TurnGuard(Option<Rc<Turn>>);
+
+impl TurnGuard {
+    /// The turn of the connection that a request came on.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        let turn = request.conn_data::<Rc<Turn>>().map(Rc::clone);
+        if let Some(turn) = turn.as_ref().filter(|_| extract::has_body(request)) {
+            turn.is_last();
+        }
+        Self(turn)
+    }
+}
+
+impl Drop for TurnGuard {
+    fn drop(&mut self) {
+        if let Some(turn) = &self.0 {
+            turn.answered();
+        }
+    }
 }
 
 enum Content {
@@ -31,90 +56,64 @@ enum Content {
     /// A short text of ours.
     Text(Option<Bytes>),
     /// An object.
-    Object(ObjectContent),
-}
-
-struct ObjectContent {
-    promised: u64,
-    remaining: u64,
-    current: Bytes,
-    /// `None` after the last byte or an error: the read is given up as early as it can be.
-    rest: Option<ByteChunks>,
+    Object {
+        promised: u64,
+        /// Shared with the watch over pauses, on the same thread.
+        content: Rc<RefCell<ObjectContent>>,
+        /// Taken when the body turns out to be long enough to be worth watching.
+        pauses: Option<Rc<Pauses>>,
+    },
 }
 
 impl ViewerBody {
     /// No body at all.
     #[must_use]
-    pub fn none(record: AccessRecord) -> Self {
+    pub fn none(record: AccessRecord, turn: TurnGuard) -> Self {
         Self {
             content: Content::None,
             record,
+            _turn: turn,
         }
     }
 
     /// The head of an answer whose body would have `length` bytes.
     #[must_use]
-    pub fn absent(length: u64, record: AccessRecord) -> Self {
+    pub fn absent(length: u64, record: AccessRecord, turn: TurnGuard) -> Self {
         Self {
             content: Content::Absent(length),
             record,
+            _turn: turn,
         }
     }
 
     /// A short text of ours.
     #[must_use]
-    pub fn text(text: Bytes, record: AccessRecord) -> Self {
+    pub fn text(text: Bytes, record: AccessRecord, turn: TurnGuard) -> Self {
         Self {
             content: Content::Text(Some(text)),
             record,
+            _turn: turn,
         }
     }
 
-    /// Exactly `promised` bytes of an object. What S3 sends beyond is not passed on: handing the
-    /// server more than was promised would make it spin.
+    /// Exactly `promised` bytes of an object, watched by `pauses`.
     #[must_use]
-    pub fn object(body: OpenBody, promised: u64, record: AccessRecord) -> Self {
+    pub fn object(
+        content: ObjectContent,
+        promised: u64,
+        pauses: Rc<Pauses>,
+        record: AccessRecord,
+        turn: TurnGuard,
+    ) -> Self {
         Self {
-            content: Content::Object(ObjectContent {
+            content: Content::Object {
                 promised,
-                remaining: promised,
-                current: body.first,
-                rest: Some(body.rest),
-            }),
+                content: Rc::new(RefCell::new(content)),
+                pauses: Some(pauses),
+            },
             record,
+            _turn: turn,
         }
-    }
-}
-
-impl ObjectContent {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
-        if self.remaining == 0 {
-            return Poll::Ready(None);
-        }
-        while self.current.is_empty() {
-            let Some(rest) = &mut self.rest else {
-                return Poll::Ready(None);
-            };
-            match ready!(rest.as_mut().poll_next(cx)) {
-                Some(Ok(chunk)) => self.current = chunk,
-                Some(Err(error)) => {
-                    self.rest = None;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                None => self.rest = None,
-            }
-        }
-        let most = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        let length = self.current.len().min(PIECE_BYTES).min(most);
-        let piece = self.current.split_to(length);
-        let sent = u64::try_from(length).unwrap_or(u64::MAX);
-        self.remaining = self.remaining.saturating_sub(sent);
-        if self.remaining == 0 {
-            // Read to the end, so that the connection to S3 can be used again: the reader knows
-            // that it is complete when it is asked once more.
-            self.rest = None;
-        }
-        Poll::Ready(Some(Ok(piece)))
     }
 }
 
@@ -129,7 +128,7 @@ impl MessageBody for ViewerBody {
                 let length = text.as_ref().map_or(0, Bytes::len);
                 BodySize::Sized(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            Content::Object(object) => BodySize::Sized(object.promised),
+            Content::Object { promised, .. } => BodySize::Sized(*promised),
         }
     }
 
@@ -141,7 +140,19 @@ impl MessageBody for ViewerBody {
         let next = match &mut this.content {
             Content::None | Content::Absent(_) => None,
             Content::Text(text) => text.take().map(Ok),
-            Content::Object(object) => ready!(object.poll_piece(cx)),
+            Content::Object {
+                content, pauses, ..
+            } => {
+                let mut object = content.borrow_mut();
+                let next = ready!(object.poll_piece(cx));
+                this.record.resumed(object.resumes());
+                if object.has_more()
+                    && let Some(pauses) = pauses.take()
+                {
+                    pauses.watch(content);
+                }
+                next
+            }
         };
         match &next {
             Some(Ok(piece)) => this

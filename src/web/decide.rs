@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::extract::{Asked, Want};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{CompleteLength, Conditions, EntityTag, RangeSpec, Selection};
-use crate::storage::error::{ReadError, ReadErrorKind};
-use crate::storage::{ByteChunks, ObjectRead, ObjectReader, ReadRequest};
+use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest};
 
 /// An answer, ready to be rendered.
 pub struct Decided {
@@ -32,7 +32,7 @@ pub struct OpenBody {
     /// The first piece.
     pub first: Bytes,
     /// What follows.
-    pub rest: ByteChunks,
+    pub rest: Body,
 }
 
 /// Decides within `limit`, all calls to S3 together. Dropping the future gives them up.
@@ -145,9 +145,21 @@ async fn settle(
         key: key.clone(),
         range,
         // A weak tag never matches strongly, so it cannot pin a version.
-        if_match: known.validators.etag.filter(|tag| !EntityTag::is_weak(tag)),
+        if_match: known
+            .validators
+            .etag
+            .clone()
+            .filter(|tag| !EntityTag::is_weak(tag)),
     };
+    let is_pinned = request.if_match.is_some();
     let read = reader.read(request).await?;
+    if is_pinned && read.representation.length != known.length {
+        let kind = ReadErrorKind::BadAnswer(BadAnswer::Length);
+        return Err(ReadError::new(
+            kind,
+            format!("two lengths of one version of {key}"),
+        ));
+    }
     if fits(&asked.conditions, &read) {
         return open(&asked.conditions, read).await;
     }
@@ -181,7 +193,10 @@ async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Decided, Read
         Some(_) => match poll_fn(|cx| body.as_mut().poll_next(cx)).await {
             Some(Ok(first)) => Some(OpenBody { first, rest: body }),
             Some(Err(error)) => return Err(error),
-            None => None,
+            None => {
+                let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
+                return Err(ReadError::new(kind, "an object without its bytes"));
+            }
         },
     };
     Ok(Decided {

@@ -1,8 +1,9 @@
 //! Where every request of a viewer enters.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use actix_web::http::header::HOST;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -20,12 +21,19 @@ const MAX_PATH_BYTES: usize = 4096;
 /// Largest request head that is looked at, in bytes. Browsers send under two thousand.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// The part of the key space that is ours.
+const RESERVED: &str = "-/";
+
+/// Longest path that an access line tells, in bytes.
+const MAX_LOGGED_PATH_BYTES: usize = 4096;
+
 /// Answers one request. Dropping the future, as the server does when a viewer leaves, gives up
 /// the calls to S3 that it waits for.
 pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse<ViewerBody> {
     let mut record = begin(&request, &worker);
+    record.range = extract::range_as_sent(&request);
     let reply = answer(&request, &worker, &mut record).await;
-    respond(&request, &worker.shared, record, reply)
+    respond(&request, &worker, record, reply)
 }
 
 fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
@@ -37,9 +45,14 @@ fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
         Arc::clone(&worker.shared.metrics),
         RequestId::from_header(id),
         request.method().as_str(),
-        request.uri().path(),
+        logged_path(request.uri().path()),
         request.peer_addr().map(|peer| peer.ip()),
     )
+}
+
+/// The front of a path; a path is ASCII here, so it can be cut anywhere.
+fn logged_path(path: &str) -> &str {
+    path.get(..MAX_LOGGED_PATH_BYTES).unwrap_or(path)
 }
 
 async fn answer(
@@ -51,29 +64,27 @@ async fn answer(
     check_host(request, worker.shared.config.hosts)?;
     let path = request.uri().path();
     let browse = worker.shared.config.browse;
-    if let Some(rest) = path.strip_prefix("/-/") {
+    if let Some(rest) = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(RESERVED))
+    {
         record.route = Route::Page;
         return page::answer(request, worker, record, rest).await;
     }
     record.route = Route::Object;
     match (request.method(), path) {
         (&Method::OPTIONS, _) => Ok(Reply::Options),
-        (&Method::GET | &Method::HEAD, "/" | "") => match browse {
+        (&Method::GET | &Method::HEAD, "/") => match browse {
             Browse::On => Ok(Reply::SeeOther("/-/")),
             Browse::Off => Err(ServeError::NothingHere),
         },
-        (&Method::GET | &Method::HEAD, _) => object(request, worker, record).await,
+        (&Method::GET | &Method::HEAD, _) => object(request, worker).await,
         _ => Err(ServeError::MethodNotAllowed),
     }
 }
 
-async fn object(
-    request: &HttpRequest,
-    worker: &Worker,
-    record: &mut AccessRecord,
-) -> Result<Reply, ServeError> {
+async fn object(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
     let key = key(request, worker)?;
-    record.range = extract::range_as_sent(request);
     let asked = extract::asked(request);
     let decided = decide::decide(
         worker.reader.as_ref(),
@@ -87,6 +98,10 @@ async fn object(
 
 fn key(request: &HttpRequest, worker: &Worker) -> Result<ObjectKey, ServeError> {
     let request_key = RequestKey::from_path(request.uri().path())?;
+    // The reserved part under another spelling: a proxy that normalises it would land there.
+    if request_key.as_str().starts_with(RESERVED) {
+        return Err(ServeError::NothingHere);
+    }
     Ok(worker.shared.config.prefix.key(&request_key)?)
 }
 
@@ -107,16 +122,11 @@ fn check_head(request: &HttpRequest) -> Result<(), ServeError> {
     if target + fields > MAX_HEAD_BYTES {
         return Err(ServeError::HeadTooLarge);
     }
-    let has_body = request.headers().contains_key(TRANSFER_ENCODING)
-        || request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .is_some_and(|length| length.as_bytes() != b"0");
     let takes_none = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if has_body && takes_none {
+    if extract::has_body(request) && takes_none {
         return Err(ServeError::Refused(StatusCode::PAYLOAD_TOO_LARGE));
     }
     Ok(())
@@ -137,10 +147,16 @@ fn check_host(request: &HttpRequest, hosts: Hosts) -> Result<(), ServeError> {
 
 fn is_loopback_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or(bracketed),
+        Some(bracketed) => match bracketed.split_once(']') {
+            Some((name, port)) if port.is_empty() || port.starts_with(':') => name,
+            _ => return false,
+        },
         None => host.split(':').next().unwrap_or(host),
     };
-    name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "::1")
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -164,6 +180,8 @@ mod tests {
             "localhost.evil.example",
             "127.0.0.1.evil.example:80",
             "[::2]",
+            "[::1].evil",
+            "[::1",
             "192.168.0.1",
         ] {
             assert!(!is_loopback_name(host), "{host}");

@@ -3,7 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{
-    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+    CONTENT_LENGTH, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
 };
 
 use crate::semantics::preconditions::TagCondition;
@@ -56,6 +57,15 @@ pub fn asked(request: &HttpRequest) -> Asked {
             range,
         },
     }
+}
+
+/// Whether a body follows the head, or might.
+#[must_use]
+pub fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let length = headers.get(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
 }
 
 /// The `Range` field for the log, control characters impossible in a field value.

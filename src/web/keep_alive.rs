@@ -6,9 +6,10 @@
 //! that it writes as it is given, so ours carries the field line. This is the only place that
 //! knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
 
-use actix_web::http::{ConnectionType, StatusCode, Version};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 
+use super::extract;
 use crate::telemetry::Phase;
 
 /// What becomes of the connection after an answer.
@@ -24,7 +25,9 @@ pub enum Connection {
 #[must_use]
 pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
     let wanted = request.head().connection_type() == ConnectionType::KeepAlive;
-    if wanted && phase != Phase::Draining {
+    // The server closes it itself rather than read a body that nobody wants.
+    let can_go_on = !extract::has_body(request) && request.method() != Method::CONNECT;
+    if wanted && can_go_on && phase != Phase::Draining {
         Connection::Kept
     } else {
         Connection::Closed
@@ -44,7 +47,8 @@ pub fn tell(
             builder.force_close();
         }
         Connection::Kept => {
-            let seconds = keep_alive.as_secs();
+            // Rounded up: a viewer that trusted "0" would never use the connection again.
+            let seconds = keep_alive.as_millis().div_ceil(1000);
             builder.insert_header(("keep-alive", format!("timeout={seconds}")));
             // On HTTP/1.0 the encoder writes the field by itself.
             if request.version() == Version::HTTP_11

@@ -11,11 +11,14 @@ pub mod decide;
 pub mod entry;
 pub mod extract;
 pub mod keep_alive;
+pub mod object_body;
 pub mod object_headers;
 pub mod page;
+pub mod pauses;
 pub mod problem;
 pub mod respond;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ use crate::object::representation::FieldValue;
 use crate::storage::s3::BucketHealth;
 use crate::storage::{ObjectLister, ObjectReader};
 use crate::telemetry::{Lifecycle, Metrics};
+
+use pauses::Pauses;
 
 pub use cors::CorsPolicy;
 
@@ -44,6 +49,10 @@ pub struct WebConfig {
     pub keep_alive: Duration,
     /// How long all calls to S3 for one request may take.
     pub origin_total: Duration,
+    /// `S3REEL_VIEWER_HOLD`: how long a viewer may take nothing before its read from S3 is given
+    /// up, to be opened again when it reads on. Longer holds spare calls and cost memory, up to a
+    /// megabyte a viewer here and more in socket buffers.
+    pub viewer_hold: Duration,
     /// Which host names are answered to.
     pub hosts: Hosts,
 }
@@ -88,4 +97,6 @@ pub struct Worker {
     pub reader: Box<dyn ObjectReader>,
     /// Lists them.
     pub lister: Box<dyn ObjectLister>,
+    /// Watches over viewers that take nothing.
+    pub pauses: Rc<Pauses>,
 }

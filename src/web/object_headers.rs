@@ -3,7 +3,7 @@
 use actix_web::HttpResponseBuilder;
 
 use crate::object::Representation;
-use crate::object::media_type::is_active;
+use crate::object::media_type::{is_active, is_media_type};
 use crate::object::representation::FieldValue;
 
 /// What an active type is sent with: the browser shows it as a document without scripts, forms,
@@ -23,7 +23,9 @@ pub fn describe(
     let content_type = representation
         .content_type
         .as_ref()
-        .map_or("application/octet-stream", FieldValue::as_str);
+        .map(FieldValue::as_str)
+        .filter(|stored| is_media_type(stored))
+        .unwrap_or("application/octet-stream");
     builder.insert_header(("content-type", content_type));
     insert(
         builder,

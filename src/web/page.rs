@@ -12,7 +12,7 @@ use super::{Browse, Shared, Worker, admin};
 use crate::object::key::{MAX_KEY_BYTES, percent_decode};
 use crate::object::media_type;
 use crate::semantics::HttpDate;
-use crate::storage::{ListRequest, Listing};
+use crate::storage::{ListRequest, Listing, ReadErrorKind};
 use crate::telemetry::{AccessRecord, Route};
 
 /// Nothing from elsewhere, no inline code, no frames: keys are strangers' text.
@@ -125,13 +125,21 @@ async fn list(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeErro
     }
     let after = parameter(query, "after")?.filter(|token| !token.is_empty());
     let served = &worker.shared.config.prefix;
+    let is_continued = after.is_some();
     let listing = worker
         .lister
         .list(ListRequest {
             prefix: format!("{served}{prefix}"),
             after,
         })
-        .await?;
+        .await
+        .map_err(|error| match error.kind {
+            // S3's word for a token that it did not give.
+            ReadErrorKind::Misconfigured if is_continued => {
+                ServeError::Query("after is not the token of a page before")
+            }
+            _ => ServeError::Read(error),
+        })?;
     let answer = viewers_listing(&worker.shared, prefix, listing);
     let body = serde_json::to_vec(&answer).map_err(|error| {
         let kind = crate::storage::ReadErrorKind::Internal;
@@ -150,7 +158,7 @@ fn viewers_listing(shared: &Shared, prefix: String, listing: Listing) -> Listing
     let objects = listing.objects.iter().filter_map(|object| {
         let key = served.strip(&object.key)?;
         // The empty object that consoles make to show a folder is none to a viewer.
-        let is_folder_marker = key == prefix || key.is_empty();
+        let is_folder_marker = key.is_empty() || (key == prefix && key.ends_with('/'));
         (!is_folder_marker).then(|| ListedAnswer {
             key: key.to_owned(),
             size: object.size,

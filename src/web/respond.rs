@@ -1,16 +1,19 @@
 //! The one place that renders answers.
 
+use std::rc::Rc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
-use super::body::ViewerBody;
+use super::body::{TurnGuard, ViewerBody};
 use super::decide::Decided;
 use super::extract::{Want, range_as_sent};
 use super::keep_alive::{self, Connection};
+use super::object_body::ObjectContent;
 use super::problem::ServeError;
-use super::{Shared, object_headers};
+use super::{Shared, Worker, object_headers};
 use crate::object::ObjectKey;
 use crate::semantics::{ContentRange, Selection};
 use crate::telemetry::AccessRecord;
@@ -45,13 +48,14 @@ const NO_STORE: &str = "no-store";
 /// Renders an answer, or the failure that came instead, and hands the access record to its body.
 pub fn respond(
     request: &HttpRequest,
-    shared: &Shared,
+    worker: &Worker,
     record: AccessRecord,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
     let answer = Answer {
         request,
-        shared,
+        worker,
+        shared: &worker.shared,
         record,
     };
     match reply {
@@ -65,6 +69,7 @@ pub fn respond(
 
 struct Answer<'a> {
     request: &'a HttpRequest,
+    worker: &'a Worker,
     shared: &'a Shared,
     record: AccessRecord,
 }
@@ -101,13 +106,19 @@ impl Answer<'_> {
         object_headers::describe(&mut builder, &representation, cache_control);
         log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
         match body {
-            Some(body) => self.finish(builder, promised, |record| {
-                ViewerBody::object(body, promised, record)
-            }),
-            None if self.want() == Want::HeadOnly => {
-                self.finish(builder, 0, |record| ViewerBody::absent(promised, record))
+            Some(body) => {
+                let content = ObjectContent::new(body, promised);
+                let pauses = Rc::clone(&self.worker.pauses);
+                self.finish(builder, promised, |record, turn| {
+                    ViewerBody::object(content, promised, pauses, record, turn)
+                })
             }
-            None => self.finish(builder, 0, |record| ViewerBody::text(Bytes::new(), record)),
+            None if self.want() == Want::HeadOnly => self.finish(builder, 0, |record, turn| {
+                ViewerBody::absent(promised, record, turn)
+            }),
+            None => self.finish(builder, 0, |record, turn| {
+                ViewerBody::text(Bytes::new(), record, turn)
+            }),
         }
     }
 
@@ -159,11 +170,10 @@ impl Answer<'_> {
             ServeError::Unsatisfiable(_, complete) => {
                 builder.insert_header(("content-range", format!("bytes */{complete}")));
             }
-            // What follows on the connection cannot be trusted, or is a body nobody wants.
-            ServeError::TargetTooLong | ServeError::HeadTooLarge | ServeError::Refused(_) => {
-                builder.force_close();
-            }
-            ServeError::Key(_)
+            ServeError::TargetTooLong
+            | ServeError::HeadTooLarge
+            | ServeError::Refused(_)
+            | ServeError::Key(_)
             | ServeError::NothingHere
             | ServeError::Misdirected
             | ServeError::Query(_)
@@ -210,8 +220,12 @@ impl Answer<'_> {
     fn short(self, builder: HttpResponseBuilder, text: Bytes) -> HttpResponse<ViewerBody> {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         match self.want() {
-            Want::HeadOnly => self.finish(builder, 0, |record| ViewerBody::absent(length, record)),
-            Want::Body => self.finish(builder, length, |record| ViewerBody::text(text, record)),
+            Want::HeadOnly => self.finish(builder, 0, |record, turn| {
+                ViewerBody::absent(length, record, turn)
+            }),
+            Want::Body => self.finish(builder, length, |record, turn| {
+                ViewerBody::text(text, record, turn)
+            }),
         }
     }
 
@@ -223,21 +237,22 @@ impl Answer<'_> {
         self,
         mut builder: HttpResponseBuilder,
         promised: u64,
-        body: impl FnOnce(AccessRecord) -> ViewerBody,
+        body: impl FnOnce(AccessRecord, TurnGuard) -> ViewerBody,
     ) -> HttpResponse<ViewerBody> {
         let mut record = self.record;
+        let turn = TurnGuard::of(self.request);
         // A field that cannot be sent has no way here: values were checked where they came in.
         match builder.message_body(()) {
             Ok(response) => {
                 record.answered(response.status().as_u16(), promised);
-                response.map_body(|_, ()| body(record))
+                response.map_body(|_, ()| body(record, turn))
             }
             Err(error) => {
                 log::error!("an answer could not be rendered: {error}");
                 record.answered(500, 0);
                 let mut response = HttpResponse::with_body(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    ViewerBody::text(Bytes::new(), record),
+                    ViewerBody::text(Bytes::new(), record, turn),
                 );
                 response.headers_mut().insert(
                     actix_web::http::header::CACHE_CONTROL,

@@ -3,12 +3,19 @@
 //! The SDK takes answers that contradict the request: another `Content-Range`, a 200 to a ranged
 //! read, a missing length. Passing one on would give a player wrong bytes under a right status.
 
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_smithy_runtime_api::http::Headers;
+use std::collections::BTreeSet;
+
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use http_body_util::Limited;
 
 use crate::semantics::range_specifier::Resolved;
-use crate::semantics::{CompleteLength, ContentRange, EntityTag, InclRange, RangeSpec};
+use crate::semantics::{CompleteLength, ContentRange, EntityTag, HttpDate, InclRange, RangeSpec};
 use crate::storage::error::BadAnswer;
 
 /// Which bytes an answer carries, of how many.
@@ -91,40 +98,116 @@ impl Intercept for AnswerCheck {
         &self,
         context: &mut BeforeDeserializationInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let is_object = config
+            .load::<Metadata>()
+            .is_some_and(|call| call.name() == "GetObject");
         let response = context.response_mut();
         let status = response.status().as_u16();
+        bound_body(response, status, is_object);
         let headers = response.headers_mut();
         let has_content_range = headers.contains_key("content-range");
-        if (status == 206) != has_content_range && (200..300).contains(&status) {
+        let is_contradiction = match status {
+            200 => has_content_range,
+            206 => !has_content_range,
+            // No other success carries an object or a listing.
+            _ => (201..300).contains(&status),
+        };
+        if is_contradiction {
             return Err(Box::new(StatusContradiction { status }));
         }
-        let unusable: Vec<String> = headers
-            .iter_bytes()
-            .filter(|(name, value)| !is_usable(name, value))
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        for name in unusable {
-            headers.remove(name);
-        }
+        keep_usable(headers);
         Ok(())
     }
 }
 
-/// Metadata of the uploader's own is never passed on, and a value that is not UTF-8 or a date that
-/// is none would cost us the answer. The values of `x-amz-meta-*` may also be RFC 2047 words.
-fn is_usable(name: &str, value: &[u8]) -> bool {
-    if name.starts_with("x-amz-meta-") {
-        return false;
+/// Errors and listings are read whole by the SDK, so an endless one would fill the memory. Objects
+/// are streamed and have no bound here.
+fn bound_body(response: &mut HttpResponse, status: u16, is_object: bool) {
+    let most = match status {
+        200..=299 if is_object => return,
+        200..=299 => MAX_LISTING_BYTES,
+        _ => MAX_ERROR_BYTES,
+    };
+    let body = std::mem::replace(response.body_mut(), SdkBody::taken());
+    *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, most));
+}
+
+/// A thousand keys of 1024 bytes, each escaped as XML at its worst, and what stands around them.
+const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
+
+/// S3's errors have under a thousand bytes.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The fields of S3's answers that mean something to us or to the SDK. Others are removed unread,
+/// since an odd value in any field that the SDK knows costs the whole answer.
+const USED_FIELDS: &[&str] = &[
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "retry-after",
+    "transfer-encoding",
+    "x-amz-archive-status",
+    "x-amz-bucket-region",
+    "x-amz-id-2",
+    "x-amz-request-id",
+    "x-amz-restore",
+    "x-amz-storage-class",
+    "x-amz-version-id",
+];
+
+/// Those whose lines may be joined (RFC 9110 section 5.3), as a proxy in front of S3 may split them.
+const LIST_FIELDS: &[&str] = &["cache-control", "content-encoding", "content-language"];
+
+fn keep_usable(headers: &mut Headers) {
+    let names: BTreeSet<String> = headers
+        .iter_bytes()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for name in names {
+        let values: Vec<String> = headers
+            .get_all_bytes(&name)
+            .filter(|value| is_usable(&name, value))
+            .filter_map(|value| String::from_utf8(value.to_vec()).ok())
+            .collect();
+        let intact = headers.get_all_bytes(&name).count() == 1 && values.len() == 1;
+        if intact {
+            continue;
+        }
+        headers.remove(&name);
+        let joined = match values.as_slice() {
+            [only] => Some(only.clone()),
+            several if LIST_FIELDS.contains(&name.as_str()) => Some(several.join(", ")),
+            // Two values of a field that has one: neither can be believed.
+            _ => None,
+        };
+        if let Some(value) = joined.filter(|value| !value.is_empty()) {
+            headers.insert(name, value);
+        }
     }
+}
+
+fn is_usable(name: &str, value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
     };
-    name != "last-modified" || crate::semantics::HttpDate::parse(text).is_some()
+    match name {
+        // The SDK reads IMF-fixdate only, of the three forms that HTTP has.
+        "last-modified" => HttpDate::parse(text).is_some_and(|date| date.to_string() == text),
+        name => USED_FIELDS.contains(&name),
+    }
 }
 
-/// 206 without `Content-Range`, or another success with one.
+/// 206 without `Content-Range`, 200 with one, or another status of success.
 #[derive(Debug)]
 pub struct StatusContradiction {
     status: u16,
@@ -132,12 +215,11 @@ pub struct StatusContradiction {
 
 impl std::fmt::Display for StatusContradiction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let with = if self.status == 206 {
-            "without"
-        } else {
-            "with"
-        };
-        write!(f, "status {} {with} content-range", self.status)
+        match self.status {
+            200 => f.write_str("status 200 with content-range"),
+            206 => f.write_str("status 206 without content-range"),
+            status => write!(f, "status {status} to a read"),
+        }
     }
 }
 
@@ -228,12 +310,30 @@ mod tests {
     }
 
     #[test]
+    fn split_lists_are_joined_and_contradictions_dropped() {
+        let mut headers = Headers::new();
+        headers.append("cache-control", "no-cache");
+        headers.append("cache-control", "private");
+        headers.append("content-type", "video/mp4");
+        headers.append("content-type", "text/html");
+        headers.append("etag", "\"1\"");
+        headers.append("x-amz-meta-a", "b");
+        keep_usable(&mut headers);
+        assert_eq!(headers.get("cache-control"), Some("no-cache, private"));
+        assert_eq!(headers.get("content-type"), None);
+        assert_eq!(headers.get("etag"), Some("\"1\""));
+        assert_eq!(headers.get("x-amz-meta-a"), None);
+    }
+
+    #[test]
     fn odd_metadata_is_dropped_before_it_can_cost_the_answer() {
         for (name, value, usable) in [
             ("content-type", &b"video/mp4"[..], true),
             ("content-disposition", b"inline; filename=\"\xff\"", false),
             ("x-amz-meta-title", b"a", false),
+            ("x-amz-tagging-count", b"many", false),
             ("last-modified", b"yesterday", false),
+            ("last-modified", b"Sunday, 06-Nov-94 08:49:37 GMT", false),
             ("last-modified", b"Sun, 06 Nov 1994 08:49:37 GMT", true),
         ] {
             assert_eq!(is_usable(name, value), usable, "{name}");

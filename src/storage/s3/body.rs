@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::storage::ObjectBody;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
 use crate::telemetry::Metrics;
 
@@ -21,10 +22,19 @@ pub struct S3Body {
     remaining: u64,
     target: String,
     idle: Duration,
-    /// Runs only while S3 owes us bytes that the viewer is ready for: it is armed by the first
-    /// poll that finds nothing and forgotten when something comes.
+    /// Runs only while S3 owes us bytes that the viewer is ready for.
     deadline: Option<Pin<Box<Sleep>>>,
+    waiting: Waiting,
     metrics: Arc<Metrics>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// The viewer's: it has not asked for more yet.
+    Viewer,
+    /// S3's: it was asked and has nothing yet.
+    Origin,
 }
 
 impl S3Body {
@@ -44,6 +54,7 @@ impl S3Body {
             target,
             idle,
             deadline: None,
+            waiting: Waiting::Viewer,
             metrics,
         }
     }
@@ -59,6 +70,12 @@ impl S3Body {
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
         let idle = self.idle;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(idle)));
+        if self.waiting == Waiting::Viewer {
+            // The first poll that finds nothing. Set anew rather than made anew: a timer costs an
+            // allocation.
+            deadline.as_mut().reset(Instant::now() + idle);
+            self.waiting = Waiting::Origin;
+        }
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Some(Err(self.fail(ReadErrorKind::TimedOut))))
     }
@@ -75,10 +92,7 @@ impl Stream for S3Body {
         let Poll::Ready(next) = Pin::new(&mut this.source).poll_next(cx) else {
             return this.poll_idle(cx);
         };
-        if let Some(deadline) = &mut this.deadline {
-            // Pushed out rather than dropped: a timer costs an allocation.
-            deadline.as_mut().reset(Instant::now() + this.idle);
-        }
+        this.waiting = Waiting::Viewer;
         match next {
             Some(Ok(chunk)) => {
                 let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
@@ -103,6 +117,8 @@ impl Stream for S3Body {
         }
     }
 }
+
+impl ObjectBody for S3Body {}
 
 impl Drop for S3Body {
     fn drop(&mut self) {

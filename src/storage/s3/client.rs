@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Credentials, Region, ResponseChecksumValidation, SharedCredentialsProvider,
+    Credentials, Region, ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient,
     StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
@@ -93,10 +93,6 @@ impl Default for OriginTimeouts {
 /// Attempts for one call to S3, the first included. They end before [`OriginTimeouts::total`].
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Connections kept open for reuse, each client. A viewer that seeks gives its connection up, and
-/// a new one costs a handshake.
-const MAX_IDLE_CONNECTIONS: usize = 128;
-
 /// Everything needed to make clients: the loaded configuration, shared by all, so that
 /// credentials are fetched once and not by each worker.
 #[derive(Debug, Clone)]
@@ -111,15 +107,9 @@ impl S3Connection {
     /// are fetched with the first call.
     pub async fn load(config: S3Config) -> Self {
         let sdk = match &config.access {
-            Access::Chain => {
-                aws_config::defaults(behavior())
-                    .http_client(http_client())
-                    .load()
-                    .await
-            }
+            Access::Chain => aws_config::defaults(behavior()).load().await,
             Access::Anonymous => {
                 aws_config::defaults(behavior())
-                    .http_client(http_client())
                     .no_credentials()
                     .load()
                     .await
@@ -140,8 +130,15 @@ impl S3Connection {
     /// uses them, so each worker has one: a shared client costs a fifth more and waits on others.
     #[must_use]
     pub fn client(&self) -> Client {
-        let config = aws_sdk_s3::config::Builder::from(&self.sdk)
-            .http_client(http_client())
+        // The SDK's own HTTP client (which knows HTTPS_PROXY), made anew for each of ours; the one
+        // for explicit access knows no variable.
+        let http_client = match self.config.access {
+            Access::Chain | Access::Anonymous => None,
+            Access::Explicit(_) => Some(http_client_without_proxy()),
+        };
+        let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);
+        config.set_http_client(http_client);
+        let config = config
             .force_path_style(self.force_path_style)
             .timeout_config(timeouts(self.config.timeouts))
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
@@ -177,9 +174,8 @@ fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-fn http_client() -> aws_sdk_s3::config::SharedHttpClient {
+fn http_client_without_proxy() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
-        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::AwsLc,
         ))
@@ -194,7 +190,8 @@ fn timeouts(timeouts: OriginTimeouts) -> TimeoutConfig {
         .build()
 }
 
-/// A configuration that no environment variable and no file has a part in.
+/// A configuration whose endpoint, region, keys and connections no environment variable and no file
+/// has a part in.
 fn explicit(access: &ExplicitAccess) -> SdkConfig {
     let credentials = Credentials::new(
         &access.access_key_id,

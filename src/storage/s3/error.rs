@@ -23,10 +23,20 @@ pub enum ListPermission {
     Denied,
 }
 
+/// The call that failed. Only HeadObject's errors have no body, and so no code, by design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// HeadObject.
+    Head,
+    /// Any other.
+    Other,
+}
+
 /// Turns a failed call into a [`ReadError`]. `target` names operation and key for the log.
 pub fn read_error<E>(
     error: SdkError<E, HttpResponse>,
     target: String,
+    call: Call,
     listing: ListPermission,
 ) -> ReadError
 where
@@ -35,13 +45,15 @@ where
     let kind = match &error {
         SdkError::TimeoutError(_) => ReadErrorKind::TimedOut,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => ReadErrorKind::TimedOut,
-        SdkError::DispatchFailure(failure) if failure.is_io() => ReadErrorKind::Unreachable,
-        SdkError::DispatchFailure(failure) => other_dispatch_failure(failure.as_connector_error()),
-        SdkError::ResponseError(response) => bad_answer(&error, response.raw()),
-        SdkError::ServiceError(service) => {
-            by_code(service.err().code(), status(service.raw()), listing)
+        // A connection closed before the head counts as a passing fault and not as I/O.
+        SdkError::DispatchFailure(failure) if failure.is_io() || failure.as_other().is_some() => {
+            ReadErrorKind::Unreachable
         }
-        // Among them: no credentials found, a region missing, a key that builds no URL.
+        SdkError::DispatchFailure(failure) => other_dispatch_failure(failure.as_connector_error()),
+        SdkError::ResponseError(response) => bad_answer(&error, call, response.raw()),
+        SdkError::ServiceError(service) => {
+            by_code(service.err().code(), status(service.raw()), call, listing)
+        }
         SdkError::ConstructionFailure(_) => ReadErrorKind::Misconfigured,
         _ => ReadErrorKind::Internal,
     };
@@ -55,23 +67,27 @@ where
     read_error
 }
 
-/// A dispatch failure that is neither a timeout nor I/O: an answer that is not HTTP, or credentials
-/// that could not be had, which the SDK reports from inside its dispatch as well.
+/// A dispatch failure that is neither a timeout nor I/O: an answer that is not HTTP, or, since the
+/// SDK reports those from inside its dispatch as well, no credentials, no region, no endpoint.
 fn other_dispatch_failure(error: Option<&(impl Error + 'static)>) -> ReadErrorKind {
     let mut cause = error.map(|error| {
         let error: &(dyn Error + 'static) = error;
         error
     });
     while let Some(error) = cause {
-        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return ReadErrorKind::Misconfigured;
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            return if error.is_parse() {
+                ReadErrorKind::BadAnswer(BadAnswer::Malformed)
+            } else {
+                ReadErrorKind::Unreachable
+            };
         }
         cause = error.source();
     }
-    ReadErrorKind::BadAnswer(BadAnswer::Malformed)
+    ReadErrorKind::Misconfigured
 }
 
-fn bad_answer(error: &(dyn Error + 'static), raw: &HttpResponse) -> ReadErrorKind {
+fn bad_answer(error: &(dyn Error + 'static), call: Call, raw: &HttpResponse) -> ReadErrorKind {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<StatusContradiction>() {
@@ -82,7 +98,7 @@ fn bad_answer(error: &(dyn Error + 'static), raw: &HttpResponse) -> ReadErrorKin
     // An error status whose body could not be read still says what it says.
     match status(raw) {
         200..=299 => ReadErrorKind::BadAnswer(BadAnswer::Malformed),
-        status => by_code(None, status, ListPermission::Unknown),
+        status => by_code(None, status, call, ListPermission::Unknown),
     }
 }
 
@@ -91,10 +107,11 @@ fn status(raw: &HttpResponse) -> u16 {
 }
 
 /// S3's error codes; where a server gives none, as for HeadObject, the status has to do.
-fn by_code(code: Option<&str>, status: u16, listing: ListPermission) -> ReadErrorKind {
+fn by_code(code: Option<&str>, status: u16, call: Call, listing: ListPermission) -> ReadErrorKind {
     match code.unwrap_or_default() {
-        "NoSuchKey" | "NoSuchVersion" => return ReadErrorKind::NotFound,
-        "AccessDenied" | "AllAccessDisabled" => return denied(listing),
+        // `NotFound` is the SDK's own word for a 404 without a body.
+        "NoSuchKey" | "NoSuchVersion" | "NotFound" => return ReadErrorKind::NotFound,
+        "AccessDenied" => return denied(listing),
         "InvalidObjectState" => return ReadErrorKind::Archived,
         "PreconditionFailed" => return ReadErrorKind::Changed,
         "InvalidRange" => return ReadErrorKind::RangeNotSatisfiable,
@@ -121,6 +138,7 @@ fn by_code(code: Option<&str>, status: u16, listing: ListPermission) -> ReadErro
         | "InvalidSecurity"
         | "MissingSecurityHeader"
         | "AccountProblem"
+        | "AllAccessDisabled"
         | "NotSignedUp"
         | "InvalidBucketName"
         | "PermanentRedirect"
@@ -133,14 +151,16 @@ fn by_code(code: Option<&str>, status: u16, listing: ListPermission) -> ReadErro
     }
     match (code, status) {
         (Some(code), _) if code.starts_with("KMS.") => ReadErrorKind::Misconfigured,
-        (None, 404) => ReadErrorKind::NotFound,
-        (None, 403) => denied(listing),
+        (None, 404) if call == Call::Head => ReadErrorKind::NotFound,
+        (None, 403) if call == Call::Head => denied(listing),
         (_, 412) => ReadErrorKind::Changed,
         (_, 416) => ReadErrorKind::RangeNotSatisfiable,
         (_, 429 | 503) => ReadErrorKind::Throttled,
         (_, 504) => ReadErrorKind::TimedOut,
         (_, 500..=599) => ReadErrorKind::OriginFailed,
         (_, 200..=299) => ReadErrorKind::BadAnswer(BadAnswer::Malformed),
+        // Some page of someone between us and S3, or no S3 at all.
+        (None, 400..=499) if call != Call::Head => ReadErrorKind::BadAnswer(BadAnswer::Malformed),
         _ => ReadErrorKind::Misconfigured,
     }
 }
@@ -192,9 +212,8 @@ mod tests {
         let granted = ListPermission::Granted;
         for (code, status, kind) in [
             (Some("NoSuchKey"), 404, NotFound),
-            (None, 404, NotFound),
+            (Some("NotFound"), 404, NotFound),
             (Some("AccessDenied"), 403, Denied),
-            (None, 403, Denied),
             (Some("InvalidObjectState"), 403, Archived),
             (Some("PreconditionFailed"), 412, Changed),
             (None, 412, Changed),
@@ -216,10 +235,27 @@ mod tests {
             (Some("KMS.DisabledException"), 400, Misconfigured),
             (Some("SomethingNew"), 400, Misconfigured),
         ] {
-            assert_eq!(by_code(code, status, granted), kind, "{code:?} {status}");
+            assert_eq!(
+                by_code(code, status, Call::Other, granted),
+                kind,
+                "{code:?} {status}"
+            );
         }
         for unsure in [ListPermission::Denied, ListPermission::Unknown] {
-            assert_eq!(by_code(Some("AccessDenied"), 403, unsure), DeniedOrMissing);
+            let denied = by_code(Some("AccessDenied"), 403, Call::Other, unsure);
+            assert_eq!(denied, DeniedOrMissing);
         }
+    }
+
+    #[test]
+    fn a_status_without_a_code_means_something_for_heads_only() {
+        let by_status = |status, call| by_code(None, status, call, ListPermission::Denied);
+        for status in [400, 403, 404] {
+            let malformed = ReadErrorKind::BadAnswer(BadAnswer::Malformed);
+            assert_eq!(by_status(status, Call::Other), malformed, "{status}");
+        }
+        assert_eq!(by_status(404, Call::Head), ReadErrorKind::NotFound);
+        assert_eq!(by_status(403, Call::Head), ReadErrorKind::DeniedOrMissing);
+        assert_eq!(by_status(400, Call::Head), ReadErrorKind::Misconfigured);
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::Object;
 
 use super::client::S3Connection;
-use super::error::{ListPermission, read_error};
+use super::error::{Call, ListPermission, read_error};
 use crate::storage::error::ReadError;
 use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
 use crate::telemetry::Metrics;
@@ -20,11 +20,11 @@ pub struct S3Lister {
 }
 
 impl S3Lister {
-    /// A lister with a client of its own.
+    /// A lister with this client.
     #[must_use]
-    pub fn new(connection: S3Connection, metrics: Arc<Metrics>) -> Self {
+    pub const fn new(client: Client, connection: S3Connection, metrics: Arc<Metrics>) -> Self {
         Self {
-            client: connection.client(),
+            client,
             connection,
             metrics,
         }
@@ -44,7 +44,7 @@ impl S3Lister {
         let result = result.map_err(|error| {
             let target = format!("ListObjectsV2 {}", request.prefix);
             // Without the permission to list, a denial is about that permission and nothing else.
-            read_error(error, target, ListPermission::Granted)
+            read_error(error, target, Call::Other, ListPermission::Granted)
         });
         let outcome = result
             .as_ref()

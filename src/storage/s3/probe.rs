@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use tokio::time::sleep;
 
 use super::client::S3Connection;
-use super::error::{ListPermission, read_error};
+use super::error::{Call, ListPermission, read_error};
 use crate::storage::error::ReadErrorKind;
 
 /// What is known of the bucket.
@@ -105,7 +105,7 @@ impl BucketHealth {
 }
 
 /// First and longest wait between two attempts to reach the bucket at start.
-const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Asks for one listed key until S3 answers, so that the service can be started before its
 /// storage. Dropping the future stops asking.
@@ -156,7 +156,14 @@ async fn list_one(
         .send()
         .await
         .map(|_| ())
-        .map_err(|error| read_error(error, "ListObjectsV2".to_owned(), ListPermission::Granted))
+        .map_err(|error| {
+            read_error(
+                error,
+                "ListObjectsV2".to_owned(),
+                Call::Other,
+                ListPermission::Granted,
+            )
+        })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use aws_sdk_s3::types::{ArchiveStatus, StorageClass};
 use super::answer::{Extent, check_extent, check_version};
 use super::body::S3Body;
 use super::client::S3Connection;
-use super::error::read_error;
+use super::error::{Call, read_error};
 use super::probe::BucketHealth;
 use crate::object::representation::FieldValue;
 use crate::object::{ObjectKey, Representation};
@@ -36,11 +36,16 @@ pub struct S3Reader {
 const LARGEST_POSITION: u64 = (1 << 53) - 1;
 
 impl S3Reader {
-    /// A reader with a client, and so with connections, of its own.
+    /// A reader with this client, which should be its worker's own.
     #[must_use]
-    pub fn new(connection: S3Connection, health: Arc<BucketHealth>, metrics: Arc<Metrics>) -> Self {
+    pub const fn new(
+        client: Client,
+        connection: S3Connection,
+        health: Arc<BucketHealth>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
-            client: connection.client(),
+            client,
             connection,
             health,
             metrics,
@@ -48,21 +53,17 @@ impl S3Reader {
     }
 
     async fn get(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
-        let range = request.range.map(within_reach);
-        let output = self.get_object(&request, range).await?;
-        let target = || format!("GetObject {}", request.key);
-        let checked = Self::check(&request, range, &output);
-        let (extent, representation) = checked.map_err(|reason| {
-            self.metrics.s3_bad_answer(reason.as_str());
-            ReadError::new(ReadErrorKind::BadAnswer(reason), target())
-        })?;
+        let started = Instant::now();
+        let result = self.get_object(&request).await;
+        self.count("GetObject", started, result.as_ref().err());
+        let (output, extent, representation) = result?;
         let promised = extent
             .range
             .map_or(0, crate::semantics::InclRange::byte_count);
         let body = S3Body::new(
             output.body,
             promised,
-            target(),
+            format!("GetObject {}", request.key),
             self.connection.config().timeouts.idle,
             Arc::clone(&self.metrics),
         );
@@ -76,8 +77,9 @@ impl S3Reader {
     async fn get_object(
         &self,
         request: &ReadRequest,
-        range: Option<RangeSpec>,
-    ) -> Result<GetObjectOutput, ReadError> {
+    ) -> Result<(GetObjectOutput, Extent, Representation), ReadError> {
+        let range = request.range.map(within_reach);
+        let target = || format!("GetObject {}", request.key);
         let call = self
             .client
             .get_object()
@@ -85,13 +87,12 @@ impl S3Reader {
             .key(request.key.as_str())
             .set_range(range.map(|range| RangesSpecifier::from(range).to_string()))
             .set_if_match(request.if_match.as_ref().map(ToString::to_string));
-        let started = Instant::now();
-        let result = call.send().await.map_err(|error| {
-            let target = format!("GetObject {}", request.key);
-            read_error(error, target, self.health.list_permission())
-        });
-        self.count("GetObject", started, result.as_ref().err());
-        result
+        let output = call.send().await.map_err(|error| {
+            read_error(error, target(), Call::Other, self.health.list_permission())
+        })?;
+        let (extent, representation) = Self::check(request, range, &output)
+            .map_err(|reason| ReadError::new(ReadErrorKind::BadAnswer(reason), target()))?;
+        Ok((output, extent, representation))
     }
 
     fn check(
@@ -108,64 +109,56 @@ impl S3Reader {
 
     async fn head_object(&self, key: &ObjectKey) -> Result<Representation, ReadError> {
         let target = || format!("HeadObject {key}");
-        let started = Instant::now();
-        let result = self
+        let call = self
             .client
             .head_object()
             .bucket(self.connection.config().bucket.as_str())
-            .key(key.as_str())
-            .send()
-            .await
-            .map_err(|error| read_error(error, target(), self.health.list_permission()));
-        self.count("HeadObject", started, result.as_ref().err());
-        let output = match result {
-            Ok(output) => output,
-            Err(error) => return Err(self.with_code(key, error).await),
-        };
+            .key(key.as_str());
+        let output = call.send().await.map_err(|error| {
+            read_error(error, target(), Call::Head, self.health.list_permission())
+        })?;
         if is_archived(&output) {
             return Err(ReadError::new(ReadErrorKind::Archived, target()));
         }
         let length = output
             .content_length()
             .and_then(|length| u64::try_from(length).ok())
-            .ok_or_else(|| {
-                let reason = BadAnswer::Length;
-                self.metrics.s3_bad_answer(reason.as_str());
-                ReadError::new(ReadErrorKind::BadAnswer(reason), target())
-            })?;
+            .ok_or_else(|| ReadError::new(ReadErrorKind::BadAnswer(BadAnswer::Length), target()))?;
         Ok(of_head(CompleteLength::new(length), &output))
+    }
+
+    async fn head_with_code(&self, key: ObjectKey) -> Result<Representation, ReadError> {
+        let started = Instant::now();
+        let result = self.head_object(&key).await;
+        self.count("HeadObject", started, result.as_ref().err());
+        match result {
+            Err(error) if code_decides(error.kind) => Err(self.with_code(key, error).await),
+            result => result,
+        }
     }
 
     /// HeadObject's errors have no body and so no code; where the code decides, GetObject of one
     /// byte has one.
-    async fn with_code(&self, key: &ObjectKey, error: ReadError) -> ReadError {
-        let code_decides = matches!(
-            error.kind,
-            ReadErrorKind::NotFound
-                | ReadErrorKind::Denied
-                | ReadErrorKind::DeniedOrMissing
-                | ReadErrorKind::Misconfigured
-        );
-        if !code_decides {
-            return error;
-        }
+    async fn with_code(&self, key: ObjectKey, error: ReadError) -> ReadError {
         let first_byte = ReadRequest {
-            key: key.clone(),
-            range: None,
+            key,
+            range: Some(RangeSpec::Int(IntRange {
+                first: 0,
+                last: Some(0),
+            })),
             if_match: None,
         };
-        let range = RangeSpec::Int(IntRange {
-            first: 0,
-            last: Some(0),
-        });
-        match self.get_object(&first_byte, Some(range)).await {
-            // It came into being in between, or the two permissions differ: the first answer stands.
-            Ok(_) => error,
-            Err(with_code) => with_code,
+        match self.get(first_byte).await {
+            Err(with_code) if code_decides(with_code.kind) => with_code,
+            // It came into being in between, or S3 failed in another way: the first answer stands.
+            Ok(_) | Err(_) => error,
         }
     }
 
     fn count(&self, operation: &str, started: Instant, error: Option<&ReadError>) {
+        if let Some(ReadErrorKind::BadAnswer(reason)) = error.map(|error| error.kind) {
+            self.metrics.s3_bad_answer(reason.as_str());
+        }
         let outcome = error.map_or("ok", |error| error.kind.as_str());
         self.metrics
             .s3_called(operation, outcome, started.elapsed());
@@ -179,8 +172,20 @@ impl ObjectReader for S3Reader {
     }
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
-        Box::pin(async move { self.head_object(&key).await })
+        Box::pin(self.head_with_code(key))
     }
+}
+
+/// Kinds that a status without a code cannot tell apart.
+fn code_decides(kind: ReadErrorKind) -> bool {
+    matches!(
+        kind,
+        ReadErrorKind::NotFound
+            | ReadErrorKind::Denied
+            | ReadErrorKind::DeniedOrMissing
+            | ReadErrorKind::Archived
+            | ReadErrorKind::Misconfigured
+    )
 }
 
 /// The same range with positions that every server can read. It names the same bytes of every

@@ -1,0 +1,212 @@
+//! A viewer's connection, under the HTTP server: one request at a time, heads in time.
+//!
+//! The server decodes a request that was sent ahead (pipelined) while the answer before it is still
+//! being made, and then encodes that answer as if it belonged to the later request: a GET followed
+//! by a HEAD loses its body. It also times only the first head of a connection. So [`Connection`]
+//! stands between it and the socket: it hands over one complete head and holds back what follows
+//! until that answer has ended, and it closes a connection whose head does not come in time,
+//! whichever request it is. It still reads ahead a little, because reading is the only way to
+//! notice that a viewer has left.
+
+pub mod head;
+pub mod turn;
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use head::HeadScan;
+pub use turn::Turn;
+
+/// Bytes that are read ahead at most, and so the longest head that can come: far above what is
+/// answered with 431, so that such a head gets that answer.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// Bytes that are read from the socket at once. A browser's head has about a thousand.
+const READ_BYTES: usize = 4 * 1024;
+
+/// A viewer's TCP connection.
+pub struct Connection {
+    stream: TcpStream,
+    turn: Rc<Turn>,
+    /// Read and not handed over: the head that is coming, or requests sent ahead.
+    held: BytesMut,
+    scan: HeadScan,
+    /// How much of `held` the server may have: the rest of a complete head.
+    released: usize,
+    is_at_end: bool,
+    head_timeout: Duration,
+    /// Runs while a head has begun and is not complete.
+    head_deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    /// Takes over a socket. Each request head has to come within `head_timeout` of its first byte.
+    #[must_use]
+    pub fn new(stream: TcpStream, head_timeout: Duration) -> Self {
+        Self {
+            stream,
+            turn: Rc::new(Turn::default()),
+            held: BytesMut::new(),
+            scan: HeadScan::default(),
+            released: 0,
+            is_at_end: false,
+            head_timeout,
+            head_deadline: None,
+        }
+    }
+
+    /// Whose turn it is on this connection, for whoever answers its requests.
+    #[must_use]
+    pub fn turn(&self) -> Rc<Turn> {
+        Rc::clone(&self.turn)
+    }
+
+    /// Hands over what the server may have. True if that was something.
+    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let length = self.released.min(buffer.remaining());
+        let Some(bytes) = self.held.get(..length) else {
+            return false;
+        };
+        buffer.put_slice(bytes);
+        self.held.advance(length);
+        self.released -= length;
+        length > 0
+    }
+
+    /// Looks for a complete head in what is held, if it is the viewer's turn.
+    fn release_head(&mut self) {
+        if self.turn.is_ours() {
+            return;
+        }
+        let blank = head::leading_blank(&self.held);
+        self.held.advance(blank);
+        if let Some(length) = self.scan.find_end(&self.held) {
+            self.scan = HeadScan::default();
+            self.released = length;
+            self.head_deadline = None;
+            self.turn.request_came();
+        }
+    }
+
+    /// Reads more from the socket into what is held.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; READ_BYTES];
+        let mut buffer = ReadBuf::new(&mut space);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) => {
+                self.is_at_end = buffer.filled().is_empty();
+                self.held.extend_from_slice(buffer.filled());
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+
+    /// Closes the connection with a bare status: a head that never became a request has no other
+    /// answer.
+    fn refuse(&mut self, status: &str) {
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        // Whatever does not fit into the socket's buffer is not worth waiting for.
+        let _ = self.stream.try_write(answer.as_bytes());
+        self.is_at_end = true;
+        self.held.clear();
+        self.released = 0;
+    }
+
+    /// Times the head that has begun, and what is left of a connection after its last answer: the
+    /// server may be waiting for a request body that never comes.
+    fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_awaited = !self.held.is_empty() || self.turn.is_over();
+        if self.turn.is_ours() || !is_awaited {
+            return Poll::Pending;
+        }
+        let timeout = self.head_timeout;
+        let deadline = self
+            .head_deadline
+            .get_or_insert_with(|| Box::pin(sleep(timeout)));
+        deadline.as_mut().poll(cx)
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            this.release_head();
+            if this.hand_over(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            if this.is_at_end {
+                // Whatever is held was sent by someone who has left.
+                return Poll::Ready(Ok(()));
+            }
+            if this.held.len() >= READ_AHEAD_BYTES {
+                if this.turn.is_ours() {
+                    this.turn.wake_when_answered(cx.waker());
+                    return Poll::Pending;
+                }
+                this.refuse("431 Request Header Fields Too Large");
+                continue;
+            }
+            match this.poll_fill(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    if this.poll_head_deadline(cx).is_ready() {
+                        if this.turn.is_over() {
+                            this.is_at_end = true;
+                        } else {
+                            this.refuse("408 Request Timeout");
+                        }
+                        continue;
+                    }
+                    this.turn.wake_when_answered(cx.waker());
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,54 @@
+//! Whose turn it is on a connection.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+/// The viewer may send a request, or we have to answer one. Shared between a connection and the
+/// answers to its requests, on one thread.
+#[derive(Debug, Default)]
+pub struct Turn {
+    is_ours: Cell<bool>,
+    is_over: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Turn {
+    /// True while a request is being answered.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.is_ours.get()
+    }
+
+    /// A complete request head came: it is our turn.
+    pub fn request_came(&self) {
+        self.is_ours.set(true);
+    }
+
+    /// The answer was handed to the server to its last byte: it is the viewer's turn.
+    pub fn answered(&self) {
+        self.is_ours.set(false);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// No answer follows the one being given: the viewer was told that the connection closes.
+    pub fn is_last(&self) {
+        self.is_over.set(true);
+    }
+
+    /// True when no further answer will be given.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Wakes a reader that waits for its turn.
+    pub fn wake_when_answered(&self, reader: &Waker) {
+        let mut waiting = self.reader.borrow_mut();
+        match waiting.as_mut() {
+            Some(known) => known.clone_from(reader),
+            None => *waiting = Some(reader.clone()),
+        }
+    }
+}

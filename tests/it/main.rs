@@ -1,0 +1,28 @@
+//! The service from outside: real sockets, the real AWS SDK, real S3 servers.
+//!
+//! One binary, because the SDK takes long to link. Tests that speak to S3 run on the embedded S3
+//! and, when `S3REEL_TEST_ENDPOINT` is set, on the server behind it as well.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    reason = "a test that fails should stop where it does"
+)]
+
+mod support;
+
+mod answers;
+mod conditions;
+mod cross_origin;
+mod embedded;
+mod failures;
+mod keys;
+mod listing;
+mod manual;
+mod operation;
+mod program;
+mod viewers;

@@ -1,0 +1,199 @@
+//! The program as its users run it.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use s3reel::embedded_s3::samples::SAMPLES;
+
+use crate::support::program::{Program, address_in, command};
+use crate::support::{Client, TestS3, content};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_plays_its_samples_and_no_variable_of_the_caller_reaches_it() {
+    let mut command = command(&["demo"]);
+    command
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+        .env("AWS_ACCESS_KEY_ID", "wrong")
+        .env("AWS_PROFILE", "none")
+        .env("AWS_REGION", "nowhere");
+    // A taken port is no obstacle.
+    let _taken = TcpListener::bind("127.0.0.1:8080");
+    let started = Instant::now();
+    let mut program = Program::start(command);
+    let address = program.printed_address();
+    let mut browser = Client::connect(address).await;
+    for (name, bytes) in SAMPLES {
+        let whole = browser.ask("GET", &format!("/{name}"), &[]).await;
+        assert_eq!(whole.status, 200, "{name}");
+        assert!(whole.body == *bytes, "{name}: other bytes");
+        assert_eq!(whole.header("access-control-allow-origin"), None);
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    let listing = browser.ask("GET", "/-/list", &[]).await.json();
+    assert_eq!(listing["objects"].as_array().unwrap().len(), SAMPLES.len());
+    assert_eq!(browser.ask("GET", "/", &[]).await.status, 303);
+    program.signal("INT");
+    let (status, took) = program.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_played_is_told_with_exit_code_2() {
+    let output = command(&["demo", "/nonexistent/folder"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("/nonexistent/folder cannot be played"),
+        "{told}"
+    );
+}
+
+#[test]
+fn wrong_settings_are_all_told_at_once_with_exit_code_2() {
+    let output = command(&["serve", "--workers", "many"])
+        .env("S3REEL_LISTEN", "nowhere")
+        .env("S3REEL_DRAIN_DELAY", "5")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    for variable in [
+        "S3REEL_BUCKET",
+        "S3REEL_WORKERS",
+        "S3REEL_LISTEN",
+        "S3REEL_DRAIN_DELAY",
+    ] {
+        assert!(told.contains(variable), "{variable} is missing in {told}");
+    }
+    let unknown_flag = command(&["serve", "--bukket", "x"]).output().unwrap();
+    assert_eq!(unknown_flag.status.code(), Some(2));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_by_the_name_of_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = command(&["serve", "--bucket", "media", "--listen", &address])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains(&format!("S3REEL_LISTEN={address}")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_takes_everything_from_the_environment_and_ends_on_sigterm() {
+    for s3 in TestS3::all().await {
+        s3.put("films/a.mp4", content(1, 1000)).await;
+        let access = s3.access();
+        let mut command = command(&["serve"]);
+        command
+            .env("S3REEL_BUCKET", s3.bucket())
+            .env("S3REEL_PREFIX", "films")
+            .env("S3REEL_LISTEN", "127.0.0.1:0")
+            .env("S3REEL_ADMIN_LISTEN", "127.0.0.1:0")
+            .env("S3REEL_DRAIN_DELAY", "0s")
+            .env("S3REEL_DRAIN_TIMEOUT", "1s")
+            .env("S3REEL_BUCKTE", "misspelt")
+            .env("AWS_ENDPOINT_URL", &access.endpoint)
+            .env("AWS_REGION", &access.region)
+            .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
+        let mut program = Program::start(command);
+        let log = program.log_lines_until("health and metrics on");
+        assert!(log[0].contains("S3REEL_BUCKTE is not a setting"), "{log:?}");
+        let serving = log.iter().find(|line| line.contains("serving on")).unwrap();
+        let address = address_in(serving);
+        assert!(
+            !log.concat().contains(&access.secret_access_key) || access.secret_access_key == "test"
+        );
+        let answer = Client::connect(address)
+            .await
+            .ask("GET", "/a.mp4", &[])
+            .await;
+        assert_eq!(answer.body, content(1, 1000), "{}", s3.name());
+        let admin = address_in(log.last().unwrap()).to_string();
+        let health = crate::support::program::command(&["health", "--admin-listen", &admin]);
+        assert!(status_of(health));
+        let health =
+            crate::support::program::command(&["health", &format!("http://{address}/-/livez")]);
+        assert!(status_of(health));
+        let health =
+            crate::support::program::command(&["health", &format!("http://{address}/none")]);
+        assert!(!status_of(health));
+        program.signal("TERM");
+        let (status, _) = program.wait();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+fn status_of(mut command: std::process::Command) -> bool {
+    command.output().unwrap().status.success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let s3 = TestS3::embedded().await;
+    let access = s3.access();
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+    command
+        .env("S3REEL_BUCKET", s3.bucket())
+        .env("S3REEL_DRAIN_DELAY", "1h")
+        .env("AWS_ENDPOINT_URL", &access.endpoint)
+        .env("AWS_REGION", &access.region)
+        .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
+    let mut program = Program::start(command);
+    let address = program.log_address();
+    program.signal("TERM");
+    crate::support::until("it drains", async || {
+        Client::connect(address)
+            .await
+            .ask("GET", "/-/readyz", &[])
+            .await
+            .status
+            == 503
+    })
+    .await;
+    program.signal("TERM");
+    let (status, took) = program.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_log_lines_are_json_and_a_hostile_path_forges_none() {
+    let s3 = TestS3::embedded().await;
+    let access = s3.access();
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+    command
+        .env("S3REEL_BUCKET", s3.bucket())
+        .env("S3REEL_LOG_FORMAT", "json")
+        .env("AWS_ENDPOINT_URL", &access.endpoint)
+        .env("AWS_REGION", &access.region)
+        .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
+    let mut program = Program::start(command);
+    let log = program.log_lines_until("serving on http://");
+    let address = address_in(log.last().unwrap());
+    let target = "/a%0d%0aforged?Signature=secret";
+    Client::connect(address)
+        .await
+        .ask("GET", target, &[("Range", "bytes=0-1")])
+        .await;
+    let log = program.log_lines_until("s3reel::access");
+    let line: serde_json::Value = serde_json::from_str(log.last().unwrap()).unwrap();
+    assert_eq!(line["status"], 400);
+    assert_eq!(line["path"], "/a%0d%0aforged");
+    assert!(
+        line["request_id"].is_string() && line["duration_ms"].is_number(),
+        "{line}"
+    );
+    assert!(!log.concat().contains("Signature"), "a query in the log");
+}

@@ -1,0 +1,39 @@
+//! What tests stand on: a service on a free port, S3 servers to put before it, and a client that
+//! sees every byte.
+
+pub mod client;
+pub mod content;
+pub mod program;
+pub mod s3;
+pub mod scripted;
+pub mod service;
+
+pub use client::{Client, Response};
+pub use content::content;
+pub use s3::TestS3;
+pub use scripted::{Scripted, Step};
+pub use service::TestService;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// The longest any expected thing may take: generous, since machines that test are busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until a condition holds. It has to come by itself; this only looks.
+pub async fn until<F>(what: &str, condition: F)
+where
+    F: AsyncFn() -> bool,
+{
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits for a future, but not for ever.
+pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let output = tokio::time::timeout(PATIENCE, future).await;
+    output.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}

@@ -1,0 +1,165 @@
+//! The real service, in process, on a free port.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use s3reel::config::DEFAULT_CACHE_CONTROL;
+use s3reel::object::representation::FieldValue;
+use s3reel::object::{BucketName, KeyPrefix};
+use s3reel::service::listen::listen;
+use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
+use s3reel::storage::s3::S3Config;
+use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
+use s3reel::web::{Browse, CorsPolicy, Hosts, WebConfig};
+
+use super::client::{Client, Response};
+use super::{TestS3, in_time};
+
+/// A running service. Dropping it checks that nothing was left in flight.
+pub struct TestService {
+    running: Option<Running>,
+}
+
+impl TestService {
+    /// A service over a bucket with test-sized time limits.
+    pub async fn over(s3: &TestS3) -> Self {
+        Self::with(s3, |_| {}).await
+    }
+
+    /// The same with a change of its settings.
+    pub async fn with(s3: &TestS3, change: impl FnOnce(&mut ServiceConfig)) -> Self {
+        Self::at(s3.bucket(), s3.access().clone(), change).await
+    }
+
+    /// A service over whatever listens at an address.
+    pub async fn at_address(address: SocketAddr, change: impl FnOnce(&mut ServiceConfig)) -> Self {
+        let access = ExplicitAccess {
+            endpoint: format!("http://{address}"),
+            region: "us-east-1".to_owned(),
+            access_key_id: "AKIATESTTESTTEST".to_owned(),
+            secret_access_key: "test-secret".to_owned(),
+        };
+        Self::at("test-bucket", access, change).await
+    }
+
+    async fn at(
+        bucket: &str,
+        access: ExplicitAccess,
+        change: impl FnOnce(&mut ServiceConfig),
+    ) -> Self {
+        let mut config = config(bucket, access);
+        change(&mut config);
+        let viewers = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let admin = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let running = start(config, viewers, Some(admin)).await.expect("a start");
+        Self {
+            running: Some(running),
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs until it is dropped")
+    }
+
+    /// Where viewers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.running().address()
+    }
+
+    /// A new connection of a viewer.
+    pub async fn client(&self) -> Client {
+        Client::connect(self.address()).await
+    }
+
+    /// One request on a connection of its own.
+    pub async fn ask(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Response {
+        self.client().await.ask(method, target, fields).await
+    }
+
+    /// A GET on a connection of its own.
+    pub async fn get(&self, target: &str, fields: &[(&str, &str)]) -> Response {
+        self.ask("GET", target, fields).await
+    }
+
+    /// A GET of the admin listener.
+    pub async fn admin(&self, target: &str) -> Response {
+        let address = self.running().admin_address().expect("an admin listener");
+        Client::connect(address).await.ask("GET", target, &[]).await
+    }
+
+    /// The value of a figure; 0 if it has not been counted yet.
+    pub async fn figure(&self, name: &str) -> f64 {
+        let figures = self.admin("/metrics").await;
+        let text = String::from_utf8(figures.body).expect("text");
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+            .unwrap_or(0.0)
+    }
+
+    /// Calls to S3 for one operation that were answered well.
+    pub async fn s3_calls(&self, operation: &str) -> f64 {
+        self.figure(&format!(
+            "s3reel_s3_requests_total{{operation=\"{operation}\",outcome=\"ok\"}}"
+        ))
+        .await
+    }
+
+    /// Ends it in the orderly way.
+    pub async fn stop(mut self) {
+        let running = self.running.take().expect("it runs");
+        in_time("the end", running.stop()).await;
+    }
+}
+
+impl Drop for TestService {
+    fn drop(&mut self) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        if std::thread::panicking() {
+            return;
+        }
+        // Answers end a moment after their last byte was read here.
+        let metrics = &running.shared().metrics;
+        let started = Instant::now();
+        while metrics.requests_in_flight() > 0 || metrics.s3_bodies_open().get() > 0 {
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "left behind: {} requests, {} bodies of S3",
+                metrics.requests_in_flight(),
+                metrics.s3_bodies_open().get()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Defaults, but for an end without ceremony and two workers however many cores there are.
+pub fn config(bucket: &str, access: ExplicitAccess) -> ServiceConfig {
+    let timeouts = OriginTimeouts::default();
+    ServiceConfig {
+        s3: S3Config {
+            bucket: BucketName::parse(bucket).expect("a bucket name"),
+            prefix: KeyPrefix::default(),
+            force_path_style: None,
+            access: Access::Explicit(access),
+            timeouts,
+        },
+        web: WebConfig {
+            prefix: KeyPrefix::default(),
+            cors: CorsPolicy::Any,
+            cache_control: FieldValue::parse(DEFAULT_CACHE_CONTROL).expect("a value"),
+            browse: Browse::Off,
+            keep_alive: Duration::from_secs(75),
+            origin_total: timeouts.total,
+            viewer_hold: Duration::from_secs(10),
+            hosts: Hosts::Any,
+        },
+        server: ServerConfig {
+            workers: 2,
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::from_secs(1),
+            ..ServerConfig::default()
+        },
+    }
+}
