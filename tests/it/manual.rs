@@ -7,6 +7,7 @@ use s3reel::config::settings::Settings;
 
 const CONFIGURATION: &str = include_str!("../../src/manual/configuration.md");
 const ERRORS: &str = include_str!("../../src/manual/errors.md");
+const SEMANTICS: &str = include_str!("../../src/manual/semantics.md");
 const README: &str = include_str!("../../README.md");
 const PROBLEMS: &str = include_str!("../../src/web/problem.rs");
 
@@ -70,4 +71,31 @@ fn every_problem_type_is_in_the_manual() {
     for name in names {
         assert!(ERRORS.contains(name), "{name} is missing");
     }
+}
+
+#[test]
+fn every_test_that_the_semantics_name_is_there() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut checked = 0;
+    let claims = SEMANTICS
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("::"));
+    for claim in claims {
+        let (_, cell) = claim.trim_end_matches(" |").rsplit_once('|').unwrap();
+        for name in cell.split('`').skip(1).step_by(2) {
+            let (module, test) = name.split_once("::").unwrap();
+            let Ok(file) = std::fs::read_to_string(tests.join(format!("{module}.rs"))) else {
+                let path = format!("src/{}.rs", name.replace("::", "/"));
+                let source = tests.join("../..").join(path);
+                assert!(source.is_file(), "{name} is neither a test nor a module");
+                continue;
+            };
+            assert!(
+                file.contains(&format!("async fn {test}(")),
+                "{name} is not there"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked >= 20, "only {checked}");
 }
