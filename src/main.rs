@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Small requests cost about a tenth less CPU with it than with the system's allocator.
+/// A fifth less CPU on bulk and a quarter less on small requests than with the system's allocator,
+/// which also keeps what growing read buffers leave behind (`benches/pass-through`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -140,35 +140,45 @@ const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
 /// S3's errors have under a thousand bytes.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// The fields of S3's answers that mean something to us or to the SDK. Others are removed unread,
-/// since an odd value in any field that the SDK knows costs the whole answer.
-const USED_FIELDS: &[&str] = &[
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-range",
-    "content-type",
-    "date",
-    "etag",
-    "expires",
-    "last-modified",
-    "retry-after",
-    "transfer-encoding",
-    "x-amz-archive-status",
-    "x-amz-bucket-region",
-    "x-amz-id-2",
-    "x-amz-request-id",
-    "x-amz-restore",
-    "x-amz-storage-class",
-    "x-amz-version-id",
-];
+/// The fields of S3's answers that mean something to us or to the SDK, and some that are in every
+/// answer and mean nothing to either. Others are removed unread, since an odd value in any field
+/// that the SDK knows costs the whole answer.
+fn is_known(name: &str) -> bool {
+    matches!(
+        name,
+        "accept-ranges"
+            | "cache-control"
+            | "connection"
+            | "content-disposition"
+            | "content-encoding"
+            | "content-language"
+            | "content-length"
+            | "content-range"
+            | "content-type"
+            | "date"
+            | "etag"
+            | "expires"
+            | "last-modified"
+            | "retry-after"
+            | "server"
+            | "transfer-encoding"
+            | "x-amz-archive-status"
+            | "x-amz-bucket-region"
+            | "x-amz-id-2"
+            | "x-amz-request-id"
+            | "x-amz-restore"
+            | "x-amz-storage-class"
+            | "x-amz-version-id"
+    )
+}
 
 /// Those whose lines may be joined (RFC 9110 section 5.3), as a proxy in front of S3 may split them.
 const LIST_FIELDS: &[&str] = &["cache-control", "content-encoding", "content-language"];
 
 fn keep_usable(headers: &mut Headers) {
+    if are_all_usable(headers) {
+        return;
+    }
     let names: BTreeSet<String> = headers
         .iter_bytes()
         .map(|(name, _)| name.to_owned())
@@ -196,6 +206,17 @@ fn keep_usable(headers: &mut Headers) {
     }
 }
 
+/// True for nearly every answer, which spares it the copies of [`keep_usable`].
+fn are_all_usable(headers: &Headers) -> bool {
+    // Values of one name come one after the other.
+    let mut previous = "";
+    headers.iter_bytes().all(|(name, value)| {
+        let is_repeated = name == previous;
+        previous = name;
+        !is_repeated && is_usable(name, value)
+    })
+}
+
 fn is_usable(name: &str, value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
@@ -203,7 +224,7 @@ fn is_usable(name: &str, value: &[u8]) -> bool {
     match name {
         // The SDK reads IMF-fixdate only, of the three forms that HTTP has.
         "last-modified" => HttpDate::parse(text).is_some_and(|date| date.to_string() == text),
-        name => USED_FIELDS.contains(&name),
+        name => is_known(name),
     }
 }
 

@@ -149,9 +149,10 @@ impl S3Reader {
             if_match: None,
         };
         match self.get(first_byte).await {
-            Err(with_code) if code_decides(with_code.kind) => with_code,
-            // It came into being in between, or S3 failed in another way: the first answer stands.
-            Ok(_) | Err(_) => error,
+            // It came into being in between, or is empty: the first answer stands.
+            Ok(_) => error,
+            Err(with_code) if with_code.kind == ReadErrorKind::RangeNotSatisfiable => error,
+            Err(with_code) => with_code,
         }
     }
 
