@@ -139,3 +139,14 @@ fn files_stay_small() {
         assert!(lines <= MOST_LINES, "{file} has {lines} lines");
     }
 }
+
+#[test]
+fn there_is_one_http_stack_and_one_tls_stack() {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+    let lock = fs::read_to_string(lock).unwrap();
+    for name in ["hyper", "h2", "rustls", "tokio-rustls", "hyper-rustls"] {
+        let line = format!("name = \"{name}\"");
+        let times = lock.lines().filter(|known| *known == line).count();
+        assert!(times <= 1, "{times} versions of {name}");
+    }
+}

@@ -17,7 +17,6 @@ const BY_EXTENSION: &[(&str, &str)] = &[
     ("mov", "video/quicktime"),
     ("mp3", "audio/mpeg"),
     ("mp4", "video/mp4"),
-    ("mpd", "application/dash+xml"),
     ("oga", "audio/ogg"),
     ("ogg", "audio/ogg"),
     ("ogv", "video/ogg"),
@@ -48,6 +47,26 @@ pub fn by_extension(key: &str) -> Option<&'static str> {
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(extension))
         .map(|(_, media_type)| *media_type)
+}
+
+/// The type of what nothing better is known of.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+
+/// The type to send: the stored one if it says something, else by the key's extension. Uploads
+/// without a type are stored as `binary/octet-stream`, the commonest reason that media in S3 does
+/// not play.
+#[must_use]
+pub fn repaired<'a>(stored: Option<&'a str>, key: &str) -> &'a str {
+    let says_something = |stored: &&str| {
+        let essence = stored.split(';').next().unwrap_or(stored).trim();
+        is_media_type(stored)
+            && !essence.eq_ignore_ascii_case(OCTET_STREAM)
+            && !essence.eq_ignore_ascii_case("binary/octet-stream")
+    };
+    stored
+        .filter(says_something)
+        .or_else(|| by_extension(key))
+        .unwrap_or(OCTET_STREAM)
 }
 
 /// True for exactly one media type, `type/subtype` with parameters at most (RFC 9110 section 8.3.1).
@@ -103,11 +122,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_extension_stands_for_an_active_type_but_manifests_of_players() {
-        for (extension, media_type) in BY_EXTENSION {
-            // DASH manifests end in +xml; they are sandboxed like any other XML.
-            let expected = *extension == "mpd";
-            assert_eq!(is_active(media_type), expected, "{media_type}");
+    fn no_extension_stands_for_an_active_type() {
+        for (_, media_type) in BY_EXTENSION {
+            assert!(is_media_type(media_type), "{media_type}");
+            assert!(!is_active(media_type), "{media_type}");
+        }
+    }
+
+    #[test]
+    fn a_stored_type_that_says_something_stands_and_others_are_repaired_by_extension() {
+        for (stored, key, sent) in [
+            (Some("video/mp4"), "a.webm", "video/mp4"),
+            (Some("Audio/MPEG; x=y"), "a", "Audio/MPEG; x=y"),
+            (Some("text/html"), "a.mp4", "text/html"),
+            (None, "films/a.MP4", "video/mp4"),
+            (
+                Some("binary/octet-stream"),
+                "a.m3u8",
+                "application/vnd.apple.mpegurl",
+            ),
+            (Some("Application/Octet-Stream"), "a.vtt", "text/vtt"),
+            (
+                Some("application/octet-stream; charset=x"),
+                "a.mp3",
+                "audio/mpeg",
+            ),
+            (Some("video/mp4, text/html"), "a.mp4", "video/mp4"),
+            (Some("video"), "a.webm", "video/webm"),
+            (None, "a.html", OCTET_STREAM),
+            (None, "a", OCTET_STREAM),
+            (Some("binary/octet-stream"), "mp4", OCTET_STREAM),
+        ] {
+            assert_eq!(repaired(stored, key), sent, "{stored:?} {key}");
         }
     }
 

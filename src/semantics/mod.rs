@@ -6,6 +6,7 @@
 //! known length), [`entity_tag`] and [`http_date`] (validators), [`preconditions`] (the client's
 //! conditions) and [`selection`] (the decision).
 
+pub mod coalesce;
 pub mod content_range;
 pub mod entity_tag;
 pub mod http_date;

@@ -1,5 +1,6 @@
 //! The decision: which answer an object gets (RFC 9110 sections 13.2.2 and 14.2).
 
+use super::coalesce::{coalesce, is_too_much};
 use super::content_range::{CompleteLength, InclRange};
 use super::preconditions::{IfRange, Preconditions, Validators, Verdict};
 use super::range_specifier::{RangesSpecifier, Resolved};
@@ -18,12 +19,14 @@ pub struct Conditions {
 }
 
 /// Every answer that is not a failure. Deciding comes first, rendering once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     /// 200 with all bytes.
     Whole,
     /// 206 with these bytes.
     Part(InclRange),
+    /// 206 with several ranges of bytes, apart from each other, in the order they were asked for.
+    Parts(Vec<InclRange>),
     /// 304.
     NotModified,
     /// 412.
@@ -54,19 +57,25 @@ impl Conditions {
 }
 
 fn select_range(range: &RangesSpecifier, complete: CompleteLength) -> Selection {
-    if range.members().iter().any(|member| member.is_reversed()) {
+    let members = range.members();
+    if members.iter().any(|member| member.is_reversed()) {
         return Selection::Unsatisfiable;
     }
-    let satisfiable =
-        |member: &super::RangeSpec| member.resolve(complete) != Resolved::Unsatisfiable;
-    if !range.members().iter().any(satisfiable) {
-        return Selection::Unsatisfiable;
-    }
-    match range.single().map(|member| member.resolve(complete)) {
-        Some(Resolved::Range(part)) => Selection::Part(part),
-        Some(Resolved::Unsatisfiable) => Selection::Unsatisfiable,
-        // Several ranges: the whole object, which section 14.2 allows.
-        None => Selection::Whole,
+    let satisfiable: Vec<InclRange> = members
+        .iter()
+        .filter_map(|member| match member.resolve(complete) {
+            Resolved::Range(range) => Some(range),
+            Resolved::Unsatisfiable => None,
+        })
+        .collect();
+    match satisfiable.as_slice() {
+        [] => Selection::Unsatisfiable,
+        [only] if members.len() == 1 => Selection::Part(*only),
+        _ if is_too_much(members.len(), &satisfiable, complete) => Selection::Whole,
+        _ => match coalesce(&satisfiable).as_slice() {
+            [only] => Selection::Part(*only),
+            parts => Selection::Parts(parts.to_vec()),
+        },
     }
 }
 
@@ -89,6 +98,11 @@ mod tests {
         Selection::Part(InclRange::new(first, last).unwrap())
     }
 
+    fn parts(ranges: &[(u64, u64)]) -> Selection {
+        let range = |(first, last): &(u64, u64)| InclRange::new(*first, *last).unwrap();
+        Selection::Parts(ranges.iter().map(range).collect())
+    }
+
     #[test]
     fn a_range_gets_the_answer_that_the_contract_promises() {
         use Selection::{Unsatisfiable, Whole};
@@ -109,7 +123,11 @@ mod tests {
             ("bytes=-0", 1000, Unsatisfiable),
             ("bytes=1000-", 1000, Unsatisfiable),
             ("bytes=1000-,2000-", 1000, Unsatisfiable),
-            ("bytes=0-1,5-6", 1000, Whole),
+            ("bytes=0-1,5-6", 1000, part(0, 6)),
+            ("bytes=0-1,2000-", 1000, part(0, 1)),
+            ("bytes=0-1,500-501", 1000, parts(&[(0, 1), (500, 501)])),
+            ("bytes=-1,0-0", 1000, parts(&[(999, 999), (0, 0)])),
+            ("bytes=0-,0-", 1000, Whole),
         ] {
             assert_eq!(select(range, length), selection, "{range} of {length}");
         }

@@ -180,7 +180,7 @@ fn start_viewers(
         App::new()
             .app_data(web::Data::new(Worker {
                 shared: Arc::clone(&shared),
-                reader: Box::new(Resuming::new(Arc::new(reader), metrics())),
+                reader: Arc::new(Resuming::new(Arc::new(reader), metrics())),
                 lister: Box::new(lister),
                 pauses: Pauses::start(shared.config.viewer_hold),
             }))

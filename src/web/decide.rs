@@ -23,7 +23,8 @@ pub struct Decided {
     pub selection: Selection,
     /// Of which version.
     pub representation: Representation,
-    /// Its bytes, for [`Selection::Whole`] and [`Selection::Part`] of a GET that have some.
+    /// Its bytes, for [`Selection::Whole`] and [`Selection::Part`] of a GET that have some; those of
+    /// the first part for [`Selection::Parts`].
     pub body: Option<OpenBody>,
 }
 
@@ -126,10 +127,12 @@ async fn settle(
     asked: &Asked,
     known: Representation,
 ) -> Result<Decided, ReadError> {
-    let selection = asked.conditions.select(&known.validators, known.length);
-    let range = match selection {
+    let selection = select(&asked.conditions, &known);
+    let range = match &selection {
         Selection::Whole if asked.want == Want::Body && !known.length.is_empty() => None,
-        Selection::Part(part) => Some(RangeSpec::from(part)),
+        Selection::Part(part) => Some(RangeSpec::from(*part)),
+        // The first part; the others are read when it has ended.
+        Selection::Parts(parts) => parts.first().copied().map(RangeSpec::from),
         Selection::Whole
         | Selection::NotModified
         | Selection::PreconditionFailed
@@ -170,12 +173,24 @@ async fn settle(
     ))
 }
 
+/// What the conditions select of a version. Several parts are several reads, so they need a strong
+/// tag to pin; without one the whole object is the answer.
+fn select(conditions: &Conditions, version: &Representation) -> Selection {
+    let validators = &version.validators;
+    let can_be_pinned = validators.etag.as_ref().is_some_and(|tag| !tag.is_weak());
+    match conditions.select(validators, version.length) {
+        Selection::Parts(_) if !can_be_pinned => Selection::Whole,
+        selection => selection,
+    }
+}
+
 /// True when what was read is what the conditions select of the version that was read.
 fn fits(conditions: &Conditions, read: &ObjectRead) -> bool {
     let length: CompleteLength = read.representation.length;
-    match conditions.select(&read.representation.validators, length) {
+    match select(conditions, &read.representation) {
         Selection::Whole => read.extent == length.whole(),
         Selection::Part(part) => read.extent == Some(part),
+        Selection::Parts(parts) => read.extent == parts.first().copied(),
         Selection::NotModified | Selection::PreconditionFailed | Selection::Unsatisfiable => false,
     }
 }
@@ -187,7 +202,7 @@ async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Decided, Read
         extent,
         mut body,
     } = read;
-    let selection = conditions.select(&representation.validators, representation.length);
+    let selection = select(conditions, &representation);
     let body = match extent {
         None => None,
         Some(_) => match poll_fn(|cx| body.as_mut().poll_next(cx)).await {

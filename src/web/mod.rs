@@ -11,6 +11,7 @@ pub mod decide;
 pub mod entry;
 pub mod extract;
 pub mod keep_alive;
+pub mod multipart;
 pub mod object_body;
 pub mod object_headers;
 pub mod page;
@@ -94,7 +95,7 @@ pub struct Worker {
     /// Shared with the other workers.
     pub shared: Arc<Shared>,
     /// Reads objects.
-    pub reader: Box<dyn ObjectReader>,
+    pub reader: Arc<dyn ObjectReader>,
     /// Lists them.
     pub lister: Box<dyn ObjectLister>,
     /// Watches over viewers that take nothing.

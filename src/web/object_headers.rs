@@ -2,31 +2,33 @@
 
 use actix_web::HttpResponseBuilder;
 
-use crate::object::Representation;
-use crate::object::media_type::{is_active, is_media_type};
+use crate::object::media_type;
 use crate::object::representation::FieldValue;
+use crate::object::{ObjectKey, Representation};
 
 /// What an active type is sent with: the browser shows it as a document without scripts, forms,
 /// plugins and our origin, if at all, since it is also sent as an attachment.
 const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
-/// Fields of 200 and 206 that describe the object.
+/// The type to send, the same for every answer about an object.
+#[must_use]
+pub fn content_type<'a>(representation: &'a Representation, key: &ObjectKey) -> &'a str {
+    let stored = representation.content_type.as_ref();
+    media_type::repaired(stored.map(FieldValue::as_str), key.as_str())
+}
+
+/// Fields of 200 and 206 that describe the object, whose own type this is; the answer's
+/// `Content-Type` may be another, for several parts.
 pub fn describe(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
     cache_control: &FieldValue,
+    content_type: &str,
 ) {
     validate(builder, representation, cache_control);
     if let Some(modified) = representation.validators.last_modified {
         builder.insert_header(("last-modified", modified.to_string()));
     }
-    let content_type = representation
-        .content_type
-        .as_ref()
-        .map(FieldValue::as_str)
-        .filter(|stored| is_media_type(stored))
-        .unwrap_or("application/octet-stream");
-    builder.insert_header(("content-type", content_type));
     insert(
         builder,
         "content-encoding",
@@ -38,7 +40,7 @@ pub fn describe(
         representation.content_language.as_ref(),
     );
     let disposition = representation.content_disposition.as_ref();
-    if is_active(content_type) {
+    if media_type::is_active(content_type) {
         builder
             .insert_header(("content-security-policy", SANDBOX))
             .insert_header(("content-disposition", as_attachment(disposition)));

@@ -1,6 +1,7 @@
 //! The one place that renders answers.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
@@ -8,14 +9,16 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
 use super::body::{TurnGuard, ViewerBody};
-use super::decide::Decided;
+use super::decide::{Decided, OpenBody};
 use super::extract::{Want, range_as_sent};
 use super::keep_alive::{self, Connection};
+use super::multipart::{Framing, MultipartBody, Version};
 use super::object_body::ObjectContent;
 use super::problem::ServeError;
 use super::{Shared, Worker, object_headers};
-use crate::object::ObjectKey;
-use crate::semantics::{ContentRange, Selection};
+use crate::object::{ObjectKey, Representation};
+use crate::semantics::{ContentRange, InclRange, Selection};
+use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::telemetry::AccessRecord;
 
 /// An answer that is not a failure.
@@ -83,14 +86,19 @@ impl Answer<'_> {
         } = decided;
         let cache_control = &self.shared.config.cache_control;
         let complete = representation.length;
-        let (mut builder, promised) = match selection {
-            Selection::Whole => (self.head(StatusCode::OK), complete.bytes()),
+        let content_type = object_headers::content_type(&representation, key).to_owned();
+        log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
+        let (mut builder, promised, body) = match selection {
+            Selection::Whole => (self.head(StatusCode::OK), complete.bytes(), body),
             Selection::Part(part) => {
                 let mut builder = self.head(StatusCode::PARTIAL_CONTENT);
                 if let Some(content_range) = ContentRange::new(part, complete) {
                     builder.insert_header(("content-range", content_range.to_string()));
                 }
-                (builder, part.byte_count())
+                (builder, part.byte_count(), body)
+            }
+            Selection::Parts(parts) => {
+                return self.parts(&parts, &representation, &content_type, body, key);
             }
             Selection::NotModified => {
                 let mut builder = self.head(StatusCode::NOT_MODIFIED);
@@ -103,16 +111,10 @@ impl Answer<'_> {
                 return self.failure(&ServeError::Unsatisfiable(range, complete));
             }
         };
-        object_headers::describe(&mut builder, &representation, cache_control);
-        log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
+        builder.insert_header(("content-type", content_type.as_str()));
+        object_headers::describe(&mut builder, &representation, cache_control, &content_type);
         match body {
-            Some(body) => {
-                let content = ObjectContent::new(body, promised);
-                let pauses = Rc::clone(&self.worker.pauses);
-                self.finish(builder, promised, |record, turn| {
-                    ViewerBody::object(content, promised, pauses, record, turn)
-                })
-            }
+            Some(body) => self.stream(builder, body, promised),
             None if self.want() == Want::HeadOnly => self.finish(builder, 0, |record, turn| {
                 ViewerBody::absent(promised, record, turn)
             }),
@@ -120,6 +122,49 @@ impl Answer<'_> {
                 ViewerBody::text(Bytes::new(), record, turn)
             }),
         }
+    }
+
+    /// 206 with several parts.
+    fn parts(
+        self,
+        parts: &[InclRange],
+        representation: &Representation,
+        content_type: &str,
+        body: Option<OpenBody>,
+        key: &ObjectKey,
+    ) -> HttpResponse<ViewerBody> {
+        let etag = representation.validators.etag.clone();
+        let (Some(etag), Some(first)) = (etag, body) else {
+            let error = ReadError::new(ReadErrorKind::Internal, "parts without a version");
+            return self.failure(&ServeError::Read(error));
+        };
+        let framing = Framing::new(parts, representation.length, content_type);
+        let promised = framing.length();
+        let mut builder = self.head(StatusCode::PARTIAL_CONTENT);
+        builder.insert_header(("content-type", framing.content_type()));
+        let cache_control = &self.shared.config.cache_control;
+        object_headers::describe(&mut builder, representation, cache_control, content_type);
+        let version = Version {
+            reader: Arc::clone(&self.worker.reader),
+            key: key.clone(),
+            etag,
+        };
+        let body = MultipartBody::new(version, framing, parts, first).open();
+        self.stream(builder, body, promised)
+    }
+
+    /// An answer with bytes of an object.
+    fn stream(
+        self,
+        builder: HttpResponseBuilder,
+        body: OpenBody,
+        promised: u64,
+    ) -> HttpResponse<ViewerBody> {
+        let content = ObjectContent::new(body, promised);
+        let pauses = Rc::clone(&self.worker.pauses);
+        self.finish(builder, promised, |record, turn| {
+            ViewerBody::object(content, promised, pauses, record, turn)
+        })
     }
 
     fn options(self) -> HttpResponse<ViewerBody> {

@@ -126,8 +126,6 @@ async fn a_range_that_says_nothing_to_us_is_ignored() {
             "bytes=+2-5",
             "bytes=0-1,junk",
             "bytes=0 - 9",
-            // Several ranges: the whole object, for now.
-            "bytes=0-1,500-600",
         ] {
             let whole = player.ask("GET", "/a.mp3", &[("Range", range)]).await;
             assert_eq!(whole.status, 200, "{} {range}", s3.name());
@@ -349,6 +347,44 @@ async fn what_a_browser_would_run_comes_as_a_sandboxed_attachment() {
             );
             let policy = answer.header("content-security-policy").unwrap();
             assert!(policy.contains("sandbox") && policy.contains("default-src 'none'"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_without_a_type_gets_that_of_its_extension() {
+    for s3 in TestS3::all().await {
+        for (stored, key, sent) in [
+            (Some("binary/octet-stream"), "film.mp4", "video/mp4"),
+            (Some("application/octet-stream"), "captions.vtt", "text/vtt"),
+            (
+                Some("binary/octet-stream"),
+                "page.html",
+                "application/octet-stream",
+            ),
+            (Some("audio/mpeg"), "film.mp4", "audio/mpeg"),
+            (None, "list.m3u8", "application/vnd.apple.mpegurl"),
+        ] {
+            let metadata = Metadata {
+                content_type: stored.map(ToOwned::to_owned),
+                ..Metadata::default()
+            };
+            s3.put_with(key, content(1, 1000), metadata).await;
+            let service = TestService::over(&s3).await;
+            let target = format!("/{key}");
+            for (method, fields) in [
+                ("GET", &[][..]),
+                ("HEAD", &[]),
+                ("GET", &[("Range", "bytes=5-9")]),
+            ] {
+                let answer = service.ask(method, &target, fields).await;
+                assert_eq!(
+                    answer.header("content-type"),
+                    Some(sent),
+                    "{} {key}",
+                    s3.name()
+                );
+            }
         }
     }
 }

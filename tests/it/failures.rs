@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::scripted::{answer, error, raw};
-use crate::support::{Response, Scripted, Step, TestService, content, in_time, until};
+use crate::support::{Response, Scripted, Step, TestS3, TestService, content, in_time, until};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 const SECRETS: &[&str] = &[
@@ -313,6 +313,21 @@ async fn a_body_that_breaks_off_is_cut_and_never_looks_complete() {
             response.body == content(1, 400_000)[..received],
             "{end:?}: other bytes"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_and_keys_that_are_wrong_are_our_fault_and_told_as_such() {
+    for s3 in TestS3::all().await {
+        let service = TestService::with(&s3, |config| {
+            config.s3.bucket = s3reel::object::BucketName::parse("no-such-bucket-here").unwrap();
+        })
+        .await;
+        for method in ["GET", "HEAD"] {
+            let response = service.ask(method, "/film.mp4", &[]).await;
+            assert_eq!(response.status, 502, "{} {method}", s3.name());
+        }
+        is_clean(&service.get("/film.mp4", &[]).await);
     }
 }
 

@@ -24,5 +24,6 @@ mod keys;
 mod listing;
 mod manual;
 mod operation;
+mod parts;
 mod program;
 mod viewers;

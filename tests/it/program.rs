@@ -34,6 +34,11 @@ async fn the_demo_plays_its_samples_and_no_variable_of_the_caller_reaches_it() {
         "{:?}",
         started.elapsed()
     );
+    let mut rebound = Client::connect(address).await;
+    rebound
+        .send("GET /clock.mp4 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        .await;
+    assert_eq!(rebound.response("GET").await.status, 421);
     let listing = browser.ask("GET", "/-/list", &[]).await.json();
     assert_eq!(listing["objects"].as_array().unwrap().len(), SAMPLES.len());
     assert_eq!(browser.ask("GET", "/", &[]).await.status, 303);
@@ -41,6 +46,70 @@ async fn the_demo_plays_its_samples_and_no_variable_of_the_caller_reaches_it() {
     let (status, took) = program.wait();
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_come_from_a_profiles_process_and_the_endpoint_from_its_services() {
+    let s3 = TestS3::embedded().await;
+    s3.put("a.mp4", content(1, 1000)).await;
+    let access = s3.access();
+    let folder = tempfile::tempdir().unwrap();
+    let told = serde_json::json!({
+        "Version": 1,
+        "AccessKeyId": access.access_key_id,
+        "SecretAccessKey": access.secret_access_key,
+    });
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, told.to_string()).unwrap();
+    let profile = folder.path().join("config");
+    let text = format!(
+        "[profile films]\nregion = us-east-1\nservices = local\n\
+         credential_process = cat {}\n[services local]\ns3 =\n  endpoint_url = {}\n",
+        keys.display(),
+        access.endpoint
+    );
+    std::fs::write(&profile, text).unwrap();
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+    command
+        .env("S3REEL_BUCKET", s3.bucket())
+        .env("AWS_CONFIG_FILE", &profile)
+        .env("AWS_PROFILE", "films");
+    let mut program = Program::start(command);
+    let address = program.log_address();
+    let answer = Client::connect(address)
+        .await
+        .ask("GET", "/a.mp4", &[])
+        .await;
+    assert_eq!(answer.body, content(1, 1000), "{}", answer.head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_region_or_credentials_the_operator_is_told_and_not_the_viewer() {
+    let (key, secret) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+    for (variables, cause) in [
+        (vec![("AWS_REGION", "us-east-1")], "credentials"),
+        (vec![(key, "a"), (secret, "b")], "region"),
+    ] {
+        let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+        command.env("S3REEL_BUCKET", "media").envs(variables);
+        command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+        if cause == "region" {
+            command.env_remove("AWS_ENDPOINT_URL");
+        }
+        let mut program = Program::start(command);
+        let address = program.log_address();
+        let answer = Client::connect(address)
+            .await
+            .ask("GET", "/a.mp4", &[])
+            .await;
+        assert_eq!(answer.status, 502, "{cause}");
+        assert_eq!(
+            answer.json()["type"],
+            "urn:s3reel:problem:storage-misconfigured"
+        );
+        let log = program.log_lines_until("misconfigured").concat();
+        assert!(log.to_lowercase().contains(cause), "{log}");
+    }
 }
 
 #[test]

@@ -1,0 +1,240 @@
+//! Several ranges in one answer: `multipart/byteranges` (RFC 9110 section 14.6).
+//!
+//! Each part is a ranged read of its own, opened when the part before it has ended and pinned to
+//! the version of the first. The length of the whole is known before the first byte.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::decide::OpenBody;
+use crate::object::ObjectKey;
+use crate::semantics::{CompleteLength, ContentRange, EntityTag, InclRange, RangeSpec};
+use crate::storage::error::{ReadError, ReadErrorKind};
+use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, ObjectReader, Paused, ReadRequest};
+
+/// The text around the parts, and with it the length of the answer.
+#[derive(Debug, Clone)]
+pub struct Framing {
+    boundary: String,
+    heads: Vec<Bytes>,
+    end: Bytes,
+    length: u64,
+}
+
+impl Framing {
+    /// Frames `parts` of an object of this length and type. The boundary is 128 random bits, so
+    /// that no object can be made to contain it.
+    #[must_use]
+    pub fn new(parts: &[InclRange], complete: CompleteLength, content_type: &str) -> Self {
+        let boundary = format!("{:032x}", fastrand::u128(..));
+        let heads: Vec<Bytes> = parts
+            .iter()
+            .enumerate()
+            .filter_map(|(index, part)| {
+                let line_end = if index == 0 { "" } else { "\r\n" };
+                let content_range = ContentRange::new(*part, complete)?;
+                Some(Bytes::from(format!(
+                    "{line_end}--{boundary}\r\nContent-Type: {content_type}\r\n\
+                     Content-Range: {content_range}\r\n\r\n"
+                )))
+            })
+            .collect();
+        let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+        let texts = heads.iter().chain([&end]).map(length_of).sum::<u64>();
+        let bytes = parts
+            .iter()
+            .fold(0_u64, |sum, part| sum.saturating_add(part.byte_count()));
+        Self {
+            boundary,
+            heads,
+            end,
+            length: bytes.saturating_add(texts),
+        }
+    }
+
+    /// `Content-Type` of the answer.
+    #[must_use]
+    pub fn content_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
+    }
+
+    /// `Content-Length` of the answer.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+fn length_of(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// One version of an object, to read parts of.
+pub struct Version {
+    /// Where from.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Which object.
+    pub key: ObjectKey,
+    /// Which version.
+    pub etag: EntityTag,
+}
+
+impl Version {
+    fn open(&self, part: InclRange) -> BoxFuture<'static, Result<ObjectRead, ReadError>> {
+        let reader = Arc::clone(&self.reader);
+        let request = ReadRequest {
+            key: self.key.clone(),
+            range: Some(RangeSpec::from(part)),
+            if_match: Some(self.etag.clone()),
+        };
+        Box::pin(async move { reader.read(request).await })
+    }
+
+    fn check(&self, read: ObjectRead, part: InclRange) -> Result<Body, ReadError> {
+        let told = read.representation.validators.etag.as_ref();
+        let is_same = told.is_some_and(|etag| etag.strong_eq(&self.etag));
+        if is_same && read.extent == Some(part) {
+            Ok(read.body)
+        } else {
+            let target = format!("part of {}", self.key);
+            Err(ReadError::new(ReadErrorKind::Changed, target))
+        }
+    }
+}
+
+/// Parts and the text around them, as one body.
+pub struct MultipartBody {
+    version: Version,
+    texts: VecDeque<Bytes>,
+    parts: VecDeque<InclRange>,
+    /// The first piece of the first part, which is in hand already.
+    first: Option<Bytes>,
+    state: State,
+    resumes: u32,
+}
+
+enum State {
+    /// The text before the next part, or the end, is to be handed out.
+    Text,
+    Opening(InclRange, BoxFuture<'static, Result<ObjectRead, ReadError>>),
+    Part(Body),
+    Ended,
+}
+
+impl MultipartBody {
+    /// `first` is the open read of the first of `parts`.
+    #[must_use]
+    pub fn new(version: Version, framing: Framing, parts: &[InclRange], first: OpenBody) -> Self {
+        let mut texts = VecDeque::from(framing.heads);
+        texts.push_back(framing.end);
+        let mut body = Self {
+            version,
+            texts,
+            parts: parts.iter().skip(1).copied().collect(),
+            first: None,
+            state: State::Part(first.rest),
+            resumes: 0,
+        };
+        // The head of the first part and its first piece go out as one.
+        let head = body.texts.pop_front().unwrap_or_default();
+        body.first = Some([head, first.first].concat().into());
+        body
+    }
+
+    /// The first piece, apart from what follows, as bodies are handed on.
+    #[must_use]
+    pub fn open(mut self) -> OpenBody {
+        OpenBody {
+            first: self.first.take().unwrap_or_default(),
+            rest: Box::pin(self),
+        }
+    }
+}
+
+impl Stream for MultipartBody {
+    type Item = Result<Bytes, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let error = match &mut this.state {
+                State::Ended => return Poll::Ready(None),
+                State::Text => {
+                    this.state = match this.parts.pop_front() {
+                        Some(part) => State::Opening(part, this.version.open(part)),
+                        None => State::Ended,
+                    };
+                    return Poll::Ready(this.texts.pop_front().map(Ok));
+                }
+                State::Opening(part, opening) => {
+                    let part = *part;
+                    let read = ready!(opening.as_mut().poll(cx));
+                    match read.and_then(|read| this.version.check(read, part)) {
+                        Ok(body) => {
+                            this.state = State::Part(body);
+                            continue;
+                        }
+                        Err(error) => error,
+                    }
+                }
+                State::Part(body) => match ready!(body.as_mut().poll_next(cx)) {
+                    Some(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+                    Some(Err(error)) => error,
+                    None => {
+                        this.resumes = this.resumes.saturating_add(body.resumes());
+                        this.state = State::Text;
+                        continue;
+                    }
+                },
+            };
+            this.state = State::Ended;
+            return Poll::Ready(Some(Err(error)));
+        }
+    }
+}
+
+impl ObjectBody for MultipartBody {
+    /// Only in the midst of a part: what was handed out last has to be that part's own bytes.
+    fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
+        match &mut self.state {
+            State::Part(body) if unread == 0 => body.as_mut().pause(0),
+            State::Part(_) | State::Text | State::Opening(..) | State::Ended => Paused::No,
+        }
+    }
+
+    fn resumes(&self) -> u32 {
+        let open = match &self.state {
+            State::Part(body) => body.resumes(),
+            State::Text | State::Opening(..) | State::Ended => 0,
+        };
+        self.resumes.saturating_add(open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_an_answer_is_that_of_its_parts_and_all_text_around_them() {
+        let parts: Vec<_> = [(0, 1), (500, 501)]
+            .into_iter()
+            .filter_map(|(first, last)| InclRange::new(first, last))
+            .collect();
+        let framing = Framing::new(&parts, CompleteLength::new(1000), "video/mp4");
+        let boundary = &framing.boundary;
+        let expected = format!(
+            "--{boundary}\r\nContent-Type: video/mp4\r\nContent-Range: bytes 0-1/1000\r\n\r\n\
+             ab\
+             \r\n--{boundary}\r\nContent-Type: video/mp4\r\nContent-Range: bytes 500-501/1000\r\n\r\n\
+             cd\
+             \r\n--{boundary}--\r\n"
+        );
+        assert_eq!(framing.length(), u64::try_from(expected.len()).unwrap());
+    }
+}
