@@ -30,6 +30,10 @@ pub use turn::Turn;
 /// answered with 431, so that such a head gets that answer.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
+/// Bytes of a request body, or of requests that get no answer, that are read and thrown away after
+/// the last answer, so that closing does not reset the connection before that answer was read.
+const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
+
 /// Bytes that are read from the socket at once. A browser's head has about a thousand.
 const READ_BYTES: usize = 4 * 1024;
 
@@ -42,10 +46,27 @@ pub struct Connection {
     scan: HeadScan,
     /// How much of `held` the server may have: the rest of a complete head.
     released: usize,
-    is_at_end: bool,
+    input: Input,
+    /// The last write had to wait: the end of an answer is still in the server's buffer.
+    has_tail: bool,
+    /// Something of the next head has come, if only empty lines.
+    has_begun: bool,
+    /// Bytes thrown away after the last answer.
+    discarded: usize,
     head_timeout: Duration,
-    /// Runs while a head has begun and is not complete.
+    /// Runs while a head has begun and is not complete, and after the last answer.
     head_deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// What may still come from the viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Requests.
+    Open,
+    /// Nothing: it closed its side between requests, or we gave up on it.
+    Ended,
+    /// Nothing: it closed its side while we were answering, so nobody reads the answer.
+    ViewerLeft,
 }
 
 impl Connection {
@@ -58,7 +79,10 @@ impl Connection {
             held: BytesMut::new(),
             scan: HeadScan::default(),
             released: 0,
-            is_at_end: false,
+            input: Input::Open,
+            has_tail: false,
+            has_begun: false,
+            discarded: 0,
             head_timeout,
             head_deadline: None,
         }
@@ -87,12 +111,23 @@ impl Connection {
         if self.turn.is_ours() {
             return;
         }
+        if self.turn.is_over() {
+            // What comes now is the rest of a body or a request that gets no answer.
+            self.discarded = self.discarded.saturating_add(self.held.len());
+            self.held.clear();
+            if self.discarded > MAX_DISCARDED_BYTES {
+                self.input = Input::Ended;
+            }
+            return;
+        }
+        self.has_begun |= !self.held.is_empty();
         let blank = head::leading_blank(&self.held);
         self.held.advance(blank);
         if let Some(length) = self.scan.find_end(&self.held) {
             self.scan = HeadScan::default();
             self.released = length;
             self.head_deadline = None;
+            self.has_begun = false;
             self.turn.request_came();
         }
     }
@@ -103,7 +138,13 @@ impl Connection {
         let mut buffer = ReadBuf::new(&mut space);
         match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
-                self.is_at_end = buffer.filled().is_empty();
+                if buffer.filled().is_empty() {
+                    self.input = if self.turn.is_ours() {
+                        Input::ViewerLeft
+                    } else {
+                        Input::Ended
+                    };
+                }
                 self.held.extend_from_slice(buffer.filled());
                 Poll::Ready(Ok(()))
             }
@@ -115,9 +156,12 @@ impl Connection {
     /// answer.
     fn refuse(&mut self, status: &str) {
         let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        // Whatever does not fit into the socket's buffer is not worth waiting for.
-        let _ = self.stream.try_write(answer.as_bytes());
-        self.is_at_end = true;
+        // In the midst of the answer before it would be taken for a part of that. Otherwise,
+        // whatever does not fit into the socket's buffer is not worth waiting for.
+        if !self.has_tail {
+            let _ = self.stream.try_write(answer.as_bytes());
+        }
+        self.input = Input::Ended;
         self.held.clear();
         self.released = 0;
     }
@@ -125,7 +169,7 @@ impl Connection {
     /// Times the head that has begun, and what is left of a connection after its last answer: the
     /// server may be waiting for a request body that never comes.
     fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_awaited = !self.held.is_empty() || self.turn.is_over();
+        let is_awaited = self.has_begun || self.turn.is_over();
         if self.turn.is_ours() || !is_awaited {
             return Poll::Pending;
         }
@@ -149,7 +193,10 @@ impl AsyncRead for Connection {
             if this.hand_over(buffer) {
                 return Poll::Ready(Ok(()));
             }
-            if this.is_at_end {
+            if this.turn.is_over() && this.poll_head_deadline(cx).is_ready() {
+                this.input = Input::Ended;
+            }
+            if this.input != Input::Open {
                 // Whatever is held was sent by someone who has left.
                 return Poll::Ready(Ok(()));
             }
@@ -165,12 +212,8 @@ impl AsyncRead for Connection {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    if this.poll_head_deadline(cx).is_ready() {
-                        if this.turn.is_over() {
-                            this.is_at_end = true;
-                        } else {
-                            this.refuse("408 Request Timeout");
-                        }
+                    if !this.turn.is_over() && this.poll_head_deadline(cx).is_ready() {
+                        this.refuse("408 Request Timeout");
                         continue;
                     }
                     this.turn.wake_when_answered(cx.waker());
@@ -187,7 +230,12 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        if self.input == Input::ViewerLeft {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.has_tail = written.is_pending();
+        written
     }
 
     fn poll_write_vectored(
@@ -195,7 +243,12 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        if self.input == Input::ViewerLeft {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.has_tail = written.is_pending();
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -14,7 +14,7 @@ use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service,
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::Connection;
@@ -95,7 +95,7 @@ struct Probe(JoinHandle<()>);
 struct Server {
     handle: ServerHandle,
     /// Tells idle connections to end.
-    stopping: Arc<Notify>,
+    stopping: watch::Sender<bool>,
     task: JoinHandle<io::Result<()>>,
 }
 
@@ -189,15 +189,14 @@ fn start_viewers(
             .map_err(|error: actix_web::Error| error.error_response())
     };
     let address = listener.local_addr()?;
-    let stopping = Arc::new(Notify::new());
-    let stop_signal = Arc::clone(&stopping);
+    let (stopping, stop_signal) = watch::channel(false);
     let head_timeout = config.request_head_timeout;
     let server = actix_server::Server::build()
         .workers(config.workers)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
         .disable_signals()
         .listen("viewers", listener, move || {
-            let stop_signal = Arc::clone(&stop_signal);
+            let stop_signal = stop_signal.clone();
             let http = HttpService::build()
                 .keep_alive(keep_alive)
                 .client_request_timeout(head_timeout)
@@ -206,8 +205,11 @@ fn start_viewers(
                 .local_addr(address)
                 // Idle connections end with the first word of the end, others with their answer.
                 .graceful_shutdown_signal(move || {
-                    let stop_signal = Arc::clone(&stop_signal);
-                    async move { stop_signal.notified().await }
+                    let mut stop_signal = stop_signal.clone();
+                    async move {
+                        // An error means that nobody can say so any more, which is an end too.
+                        let _ = stop_signal.wait_for(|stop| *stop).await;
+                    }
                 })
                 .on_connect_ext(|connection: &Connection, data| {
                     data.insert(connection.turn());
@@ -237,7 +239,7 @@ fn start_admin(shared: &Arc<Shared>, listener: TcpListener) -> io::Result<Server
     .disable_signals()
     .listen(listener)?
     .run();
-    Ok(Server::spawn(server, Arc::new(Notify::new())))
+    Ok(Server::spawn(server, watch::channel(false).0))
 }
 
 /// The server counts in whole seconds; a part of one is rounded up.
@@ -250,7 +252,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 impl Server {
-    fn spawn(server: actix_web::dev::Server, stopping: Arc<Notify>) -> Self {
+    fn spawn(server: actix_web::dev::Server, stopping: watch::Sender<bool>) -> Self {
         Self {
             handle: server.handle(),
             stopping,
@@ -268,7 +270,7 @@ impl Server {
     }
 
     async fn stop(mut self) {
-        self.stopping.notify_waiters();
+        self.stopping.send_replace(true);
         self.handle.stop(true).await;
         // It has nothing to tell: the listener was ours and every worker has ended.
         let _ = (&mut self.task).await;

@@ -9,7 +9,6 @@ use actix_web::HttpRequest;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::extract;
 use super::object_body::ObjectContent;
 use super::pauses::Pauses;
 use crate::connection::Turn;
@@ -32,11 +31,14 @@ impl TurnGuard {
     /// The turn of the connection that a request came on.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
-        let turn = request.conn_data::<Rc<Turn>>().map(Rc::clone);
-        if let Some(turn) = turn.as_ref().filter(|_| extract::has_body(request)) {
+        Self(request.conn_data::<Rc<Turn>>().map(Rc::clone))
+    }
+
+    /// Says that no further request on the connection gets an answer.
+    pub fn make_last(request: &HttpRequest) {
+        if let Some(turn) = request.conn_data::<Rc<Turn>>() {
             turn.is_last();
         }
-        Self(turn)
     }
 }
 

@@ -6,6 +6,7 @@
 //! that it writes as it is given, so ours carries the field line. This is the only place that
 //! knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
 
+use actix_web::http::header::UPGRADE;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 
@@ -25,8 +26,11 @@ pub enum Connection {
 #[must_use]
 pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
     let wanted = request.head().connection_type() == ConnectionType::KeepAlive;
-    // The server closes it itself rather than read a body that nobody wants.
-    let can_go_on = !extract::has_body(request) && request.method() != Method::CONNECT;
+    // The server closes it itself rather than read a body that nobody wants, or bytes of another
+    // protocol.
+    let can_go_on = !extract::has_body(request)
+        && !request.headers().contains_key(UPGRADE)
+        && request.method() != Method::CONNECT;
     if wanted && can_go_on && phase != Phase::Draining {
         Connection::Kept
     } else {

@@ -82,6 +82,8 @@ pub struct Version {
     pub key: ObjectKey,
     /// Which version.
     pub etag: EntityTag,
+    /// How long it is.
+    pub complete: CompleteLength,
 }
 
 impl Version {
@@ -96,8 +98,10 @@ impl Version {
     }
 
     fn check(&self, read: ObjectRead, part: InclRange) -> Result<Body, ReadError> {
-        let told = read.representation.validators.etag.as_ref();
-        let is_same = told.is_some_and(|etag| etag.strong_eq(&self.etag));
+        let told = &read.representation;
+        let etag = told.validators.etag.as_ref();
+        let is_same =
+            etag.is_some_and(|etag| etag.strong_eq(&self.etag)) && told.length == self.complete;
         if is_same && read.extent == Some(part) {
             Ok(read.body)
         } else {
@@ -115,6 +119,8 @@ pub struct MultipartBody {
     /// The first piece of the first part, which is in hand already.
     first: Option<Bytes>,
     state: State,
+    /// How many bytes of the piece handed out last are the open part's own.
+    last_own: u64,
     resumes: u32,
 }
 
@@ -138,6 +144,7 @@ impl MultipartBody {
             parts: parts.iter().skip(1).copied().collect(),
             first: None,
             state: State::Part(first.rest),
+            last_own: length_of(&first.first),
             resumes: 0,
         };
         // The head of the first part and its first piece go out as one.
@@ -169,6 +176,7 @@ impl Stream for MultipartBody {
                         Some(part) => State::Opening(part, this.version.open(part)),
                         None => State::Ended,
                     };
+                    this.last_own = 0;
                     return Poll::Ready(this.texts.pop_front().map(Ok));
                 }
                 State::Opening(part, opening) => {
@@ -183,7 +191,10 @@ impl Stream for MultipartBody {
                     }
                 }
                 State::Part(body) => match ready!(body.as_mut().poll_next(cx)) {
-                    Some(Ok(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+                    Some(Ok(chunk)) => {
+                        this.last_own = length_of(&chunk);
+                        return Poll::Ready(Some(Ok(chunk)));
+                    }
                     Some(Err(error)) => error,
                     None => {
                         this.resumes = this.resumes.saturating_add(body.resumes());
@@ -199,10 +210,12 @@ impl Stream for MultipartBody {
 }
 
 impl ObjectBody for MultipartBody {
-    /// Only in the midst of a part: what was handed out last has to be that part's own bytes.
+    /// Only in the midst of a part: what is unread has to be that part's own bytes. It is of the
+    /// piece handed out last, since nothing more is asked for before that has been sent.
     fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
-        match &mut self.state {
-            State::Part(body) if unread == 0 => body.as_mut().pause(0),
+        let this = &mut *self;
+        match &mut this.state {
+            State::Part(body) if unread <= this.last_own => body.as_mut().pause(unread),
             State::Part(_) | State::Text | State::Opening(..) | State::Ended => Paused::No,
         }
     }

@@ -148,6 +148,7 @@ impl Answer<'_> {
             reader: Arc::clone(&self.worker.reader),
             key: key.clone(),
             etag,
+            complete: representation.length,
         };
         let body = MultipartBody::new(version, framing, parts, first).open();
         self.stream(builder, body, promised)
@@ -243,6 +244,9 @@ impl Answer<'_> {
         } else {
             keep_alive::connection_after(self.request, self.shared.lifecycle.phase())
         };
+        if connection == Connection::Closed {
+            TurnGuard::make_last(self.request);
+        }
         keep_alive::tell(
             &mut builder,
             self.request,

@@ -242,6 +242,119 @@ async fn a_slow_head_is_closed_on_the_first_and_on_every_later_request() {
 }
 
 #[tokio::test]
+async fn nothing_that_follows_a_last_answer_holds_the_connection_or_gets_another() {
+    let s3 = TestS3::embedded().await;
+    s3.put("a", content(1, 10)).await;
+    let service = TestService::with(&s3, |config| {
+        config.server.request_head_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let chunked = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let more = "x".repeat(96 * 1024);
+    for rest in [
+        // An empty line in a body is no end of a head.
+        "5\r\nab\n\nc\r\n".to_owned(),
+        format!("20000\r\n{more}"),
+        "GET /a HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+    ] {
+        let mut viewer = service.client().await;
+        viewer.send(format!("{chunked}{rest}")).await;
+        let told = String::from_utf8(in_time("the close", viewer.rest()).await).unwrap();
+        assert!(told.starts_with("HTTP/1.1 405"), "{told}");
+        assert_eq!(told.matches("HTTP/1.1").count(), 1, "{told}");
+    }
+    let mut closing = service.client().await;
+    let get = "GET /a HTTP/1.1\r\nHost: x\r\n";
+    closing
+        .send(format!("{get}Connection: close\r\n\r\n{get}\r\n"))
+        .await;
+    let told = String::from_utf8_lossy(&in_time("the close", closing.rest()).await).into_owned();
+    assert_eq!(told.matches("HTTP/1.1").count(), 1, "{told}");
+    let mut blank = service.client().await;
+    blank.ask("GET", "/a", &[]).await;
+    blank.send("\r\n").await;
+    in_time("the close", blank.rest()).await;
+    let upgrade = service
+        .get("/a", &[("Upgrade", "websocket"), ("Connection", "upgrade")])
+        .await;
+    assert_eq!(
+        upgrade.header("connection"),
+        Some("close"),
+        "{}",
+        upgrade.head
+    );
+    assert_eq!(upgrade.header("keep-alive"), None);
+}
+
+#[tokio::test]
+async fn a_stalled_viewer_that_half_closes_frees_its_read_within_a_second() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 50_000_000)).await;
+    let service = TestService::over(&s3).await;
+    let mut viewer = service.client().await;
+    viewer.request("GET", "/film.mp4", &[]).await;
+    viewer.head().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let left = Instant::now();
+    viewer.half_close().await;
+    until("the read is freed", async || {
+        service.figure("s3reel_s3_bodies_open").await == 0.0
+            && service.figure("s3reel_requests_in_flight").await == 0.0
+    })
+    .await;
+    assert!(
+        left.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        left.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_paused_viewer_of_several_ranges_gives_up_its_read_too() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 30_000_000)).await;
+    let service = TestService::with(&s3, |config| {
+        config.web.viewer_hold = Duration::from_millis(200);
+    })
+    .await;
+    let mut viewer = service.client().await;
+    let range = [("Range", "bytes=0-13999999,15000000-28999999")];
+    viewer.request("GET", "/film.mp4", &range).await;
+    let (head, _) = viewer.head().await;
+    until("the read is given up", async || {
+        service.figure("s3reel_s3_bodies_open").await == 0.0
+    })
+    .await;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.unwrap().parse().unwrap();
+    let body = in_time("the rest", viewer.take(length)).await;
+    let film = content(1, 30_000_000);
+    let at = body
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    assert!(
+        body[at..at + 14_000_000] == film[..14_000_000],
+        "other bytes in the first part"
+    );
+    let second = at + 14_000_000;
+    let at = second
+        + body[second..]
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap()
+        + 4;
+    let expected = &film[15_000_000..29_000_000];
+    assert!(
+        body[at..at + 14_000_000] == *expected,
+        "other bytes in the second part"
+    );
+}
+
+#[tokio::test]
 async fn a_head_that_comes_byte_by_byte_and_one_without_end_are_told_apart() {
     let s3 = TestS3::embedded().await;
     s3.put("a", content(1, 10)).await;

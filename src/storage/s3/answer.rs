@@ -167,6 +167,7 @@ fn is_known(name: &str) -> bool {
             | "x-amz-id-2"
             | "x-amz-request-id"
             | "x-amz-restore"
+            | "x-amz-server-side-encryption"
             | "x-amz-storage-class"
             | "x-amz-version-id"
     )

@@ -131,6 +131,11 @@ impl Client {
         self.read.drain(..length.min(self.read.len())).collect()
     }
 
+    /// Sends FIN and goes on reading nothing.
+    pub async fn half_close(&mut self) {
+        self.stream.shutdown().await.expect("a shutdown");
+    }
+
     /// Waits until the server closes the connection, and gives what came until then.
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.fill().await > 0 {}
