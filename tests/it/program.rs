@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use s3reel::embedded_s3::samples::SAMPLES;
 
-use crate::support::program::{Program, address_in, command};
+use crate::support::program::{Program, address_in, command, serve};
 use crate::support::{Client, TestS3, content};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,15 +209,8 @@ fn status_of(mut command: std::process::Command) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     let s3 = TestS3::embedded().await;
-    let access = s3.access();
-    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
-    command
-        .env("S3REEL_BUCKET", s3.bucket())
-        .env("S3REEL_DRAIN_DELAY", "1h")
-        .env("AWS_ENDPOINT_URL", &access.endpoint)
-        .env("AWS_REGION", &access.region)
-        .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
+    let mut command = serve(&s3);
+    command.env("S3REEL_DRAIN_DELAY", "1h");
     let mut program = Program::start(command);
     let address = program.log_address();
     program.signal("TERM");
@@ -239,15 +232,8 @@ async fn a_second_signal_ends_it_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn json_log_lines_are_json_and_a_hostile_path_forges_none() {
     let s3 = TestS3::embedded().await;
-    let access = s3.access();
-    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
-    command
-        .env("S3REEL_BUCKET", s3.bucket())
-        .env("S3REEL_LOG_FORMAT", "json")
-        .env("AWS_ENDPOINT_URL", &access.endpoint)
-        .env("AWS_REGION", &access.region)
-        .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
+    let mut command = serve(&s3);
+    command.env("S3REEL_LOG_FORMAT", "json");
     let mut program = Program::start(command);
     let log = program.log_lines_until("serving on http://");
     let address = address_in(log.last().unwrap());

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::program::{Program, command};
+use crate::support::program::{Program, command, serve};
 use crate::support::scripted::{answer, raw};
 use crate::support::{Client, Scripted, Step, TestS3, TestService, content, in_time, until};
 
@@ -98,7 +98,9 @@ const BYTES_PER_STALLED_VIEWER: u64 = 300 * 1024;
 async fn a_viewer_that_takes_nothing_costs_little_and_plays_on_when_it_reads_again() {
     let s3 = TestS3::embedded().await;
     s3.put("film.mp4", content(1, 50_000_000)).await;
-    let mut program = serve(&s3);
+    let mut command = serve(&s3);
+    command.env("S3REEL_VIEWER_HOLD", "500ms");
+    let mut program = Program::start(command);
     let address = program.log_address();
     // Warm it up, so that the allocator's and the runtime's own share is not counted.
     for _ in 0..4 {
@@ -430,18 +432,4 @@ async fn six_gibibytes_stream_with_flat_memory_and_right_bytes_around_four() {
         growth < 32 * 1024 * 1024,
         "{growth} bytes more while streaming"
     );
-}
-
-/// The program over a bucket, in a process of its own.
-fn serve(s3: &TestS3) -> Program {
-    let access = s3.access();
-    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
-    command
-        .env("S3REEL_BUCKET", s3.bucket())
-        .env("S3REEL_VIEWER_HOLD", "500ms")
-        .env("AWS_ENDPOINT_URL_S3", &access.endpoint)
-        .env("AWS_REGION", &access.region)
-        .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
-    Program::start(command)
 }

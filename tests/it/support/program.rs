@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::{PATIENCE, TestS3};
 
 /// A running `s3reel`. Dropping it kills it.
 pub struct Program {
@@ -29,6 +29,19 @@ pub fn command(arguments: &[&str]) -> Command {
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .stdin(Stdio::null());
+    command
+}
+
+/// A command for `s3reel serve` over a bucket, on a free port, without the admin listener.
+pub fn serve(s3: &TestS3) -> Command {
+    let access = s3.access();
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+    command
+        .env("S3REEL_BUCKET", s3.bucket())
+        .env("AWS_ENDPOINT_URL_S3", &access.endpoint)
+        .env("AWS_REGION", &access.region)
+        .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
     command
 }
 
