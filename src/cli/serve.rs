@@ -32,6 +32,11 @@ pub fn run(settings: &Settings) -> ExitCode {
     for name in unknown_in_environment() {
         log::warn!("{name} is not a setting of this version and does nothing");
     }
+    let effective = config.effective();
+    let line = effective.iter().fold(String::new(), |line, (name, value)| {
+        format!("{line} {name}={value:?}")
+    });
+    log::info!("settings in force:{line}");
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -5,6 +5,7 @@
 
 pub mod faults;
 pub mod settings;
+pub mod summary;
 
 use std::net::SocketAddr;
 

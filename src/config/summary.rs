@@ -1,0 +1,104 @@
+//! The effective configuration, for the start-up line.
+
+use std::time::Duration;
+
+use super::Config;
+use crate::storage::s3::client::Access;
+use crate::units::format_duration;
+use crate::web::{Browse, CorsPolicy};
+
+impl Config {
+    /// All settings with the values that are in force, by the names of their variables. No setting
+    /// is a secret; credentials are the SDK's.
+    #[must_use]
+    pub fn effective(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            listen,
+            admin_listen,
+            log_format,
+            service,
+        } = self;
+        let (s3, web, server) = (&service.s3, &service.web, &service.server);
+        let off = || "off".to_owned();
+        let switch = |on: bool| if on { "on".to_owned() } else { off() };
+        vec![
+            ("S3REEL_BUCKET", s3.bucket.to_string()),
+            ("S3REEL_PREFIX", s3.prefix.to_string()),
+            ("S3REEL_LISTEN", listen.to_string()),
+            (
+                "S3REEL_ADMIN_LISTEN",
+                admin_listen.map_or_else(off, |address| address.to_string()),
+            ),
+            ("S3REEL_WORKERS", server.workers.to_string()),
+            (
+                "S3REEL_FORCE_PATH_STYLE",
+                s3.force_path_style
+                    .map_or_else(|| "auto".to_owned(), switch),
+            ),
+            (
+                "S3REEL_ANONYMOUS",
+                switch(matches!(s3.access, Access::Anonymous)),
+            ),
+            ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
+            ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
+            ("S3REEL_BROWSE", switch(web.browse == Browse::On)),
+            ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(s3.timeouts.connect)),
+            (
+                "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",
+                time(s3.timeouts.first_byte),
+            ),
+            ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(s3.timeouts.idle)),
+            (
+                "S3REEL_REQUEST_HEAD_TIMEOUT",
+                time(server.request_head_timeout),
+            ),
+            ("S3REEL_KEEP_ALIVE", time(web.keep_alive)),
+            ("S3REEL_VIEWER_HOLD", time(web.viewer_hold)),
+            ("S3REEL_DRAIN_DELAY", time(server.drain_delay)),
+            ("S3REEL_DRAIN_TIMEOUT", time(server.drain_timeout)),
+            ("S3REEL_LOG_FORMAT", log_format.to_string()),
+        ]
+    }
+}
+
+fn time(duration: Duration) -> String {
+    format_duration(duration)
+}
+
+fn cors(policy: &CorsPolicy) -> String {
+    match policy {
+        CorsPolicy::Off => String::new(),
+        CorsPolicy::Any => "*".to_owned(),
+        CorsPolicy::Listed(origins) => origins.join(","),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{Settings, known_variables};
+
+    #[test]
+    fn every_setting_is_told_with_the_value_in_force() {
+        let settings = Settings {
+            bucket: Some("media".to_owned()),
+            keep_alive: Some("90s".to_owned()),
+            cors_origins: Some("https://a.example".to_owned()),
+            ..Settings::default()
+        };
+        let effective = Config::parse(&settings).unwrap().effective();
+        let names: Vec<_> = effective.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, known_variables());
+        let value = |wanted| {
+            effective
+                .iter()
+                .find(|(name, _)| *name == wanted)
+                .unwrap()
+                .1
+                .as_str()
+        };
+        assert_eq!(value("S3REEL_KEEP_ALIVE"), "90s");
+        assert_eq!(value("S3REEL_CORS_ORIGINS"), "https://a.example");
+        assert_eq!(value("S3REEL_DRAIN_TIMEOUT"), "20s");
+    }
+}
