@@ -51,8 +51,9 @@ pub struct WebConfig {
     /// How long all calls to S3 for one request may take.
     pub origin_total: Duration,
     /// `S3REEL_VIEWER_HOLD`: how long a viewer may take nothing before its read from S3 is given
-    /// up, to be opened again when it reads on. Longer holds spare calls and cost memory, up to a
-    /// megabyte a viewer here and more in socket buffers.
+    /// up, to be opened again when it reads on; at most a second at the beginning of an answer.
+    /// Longer holds spare calls and cost memory, up to a megabyte a viewer here and more in socket
+    /// buffers.
     pub viewer_hold: Duration,
     /// Which host names are answered to.
     pub hosts: Hosts,

@@ -15,8 +15,16 @@ use crate::storage::{Body, Paused};
 /// cache between copy and write: measured with `benches/pass-through`, 64 KiB a fifth more.
 const PIECE_BYTES: usize = 32 * 1024;
 
+/// How long a viewer may take nothing while little has been sent. One that stops there wanted the
+/// head of the file or nothing, and will most likely not go on soon; if it does, that is one call.
+pub const EARLY_HOLD: Duration = Duration::from_secs(1);
+
+/// What counts as little: above what the sockets on the way take without anyone reading.
+const EARLY_BYTES: u64 = 1024 * 1024;
+
 /// What is left to send, and the read that it comes from.
 pub struct ObjectContent {
+    promised: u64,
     remaining: u64,
     current: Bytes,
     /// `None` after the last byte or an error: the read is given up as early as it can be.
@@ -40,6 +48,7 @@ impl ObjectContent {
     #[must_use]
     pub fn new(body: OpenBody, promised: u64) -> Self {
         Self {
+            promised,
             remaining: promised,
             current: body.first,
             rest: Some(body.rest),
@@ -98,8 +107,11 @@ impl ObjectContent {
         Poll::Ready(Some(Ok(piece)))
     }
 
-    /// Gives up the read and what is buffered of it, if the viewer has taken nothing for `hold`.
+    /// Gives up the read and what is buffered of it, if the viewer has taken nothing for `hold`, or
+    /// for [`EARLY_HOLD`] at the beginning.
     pub fn pause_if_held(&mut self, hold: Duration) {
+        let is_early = self.promised.saturating_sub(self.remaining) < EARLY_BYTES;
+        let hold = if is_early { hold.min(EARLY_HOLD) } else { hold };
         let is_held = match self.turn {
             Turn::Viewer(since) => since.elapsed() >= hold,
             Turn::Origin => false,

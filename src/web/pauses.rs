@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web::rt::{spawn, time::sleep};
 
-use super::object_body::ObjectContent;
+use super::object_body::{EARLY_HOLD, ObjectContent};
 
 /// The bodies of one worker that may be paused.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub struct Pauses {
     watched: RefCell<Vec<Weak<RefCell<ObjectContent>>>>,
 }
 
-/// Rounds of the watch while one `hold` passes: a pause is noticed at most a quarter late.
+/// Rounds of the watch while the shortest hold passes: a pause is noticed at most a quarter late.
 const ROUNDS_PER_HOLD: u32 = 4;
 
 impl Pauses {
@@ -29,7 +29,7 @@ impl Pauses {
         let watch = Rc::downgrade(&pauses);
         spawn(async move {
             loop {
-                sleep(hold / ROUNDS_PER_HOLD).await;
+                sleep(hold.min(EARLY_HOLD) / ROUNDS_PER_HOLD).await;
                 let Some(pauses) = watch.upgrade() else {
                     return;
                 };

@@ -136,6 +136,28 @@ async fn a_viewer_that_takes_nothing_costs_little_and_plays_on_when_it_reads_aga
 }
 
 #[tokio::test]
+async fn a_viewer_that_stops_at_the_beginning_gives_up_its_read_before_the_hold_is_over() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 30_000_000)).await;
+    let service = TestService::with(&s3, |config| {
+        config.web.viewer_hold = Duration::from_mins(10);
+    })
+    .await;
+    let mut viewer = service.client().await;
+    viewer.request("GET", "/film.mp4", &[]).await;
+    viewer.head().await;
+    until("the read is given up", async || {
+        service.figure("s3reel_s3_bodies_open").await == 0.0
+    })
+    .await;
+    let film = in_time("the film", viewer.take(30_000_000)).await;
+    assert!(
+        film == content(1, 30_000_000),
+        "other bytes after the pause"
+    );
+}
+
+#[tokio::test]
 async fn a_paused_viewer_gives_up_its_read_and_goes_on_at_the_next_byte_of_the_same_version() {
     let film = content(1, 30_000_000);
     let served = film.clone();
