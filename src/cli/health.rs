@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -126,7 +126,12 @@ fn ask(url: &Url) -> std::io::Result<u16> {
     )?;
     let mut head = Vec::new();
     let mut bounded = stream.take(MAX_HEAD);
+    let begun = Instant::now();
     while !head.contains(&b'\n') {
+        // The time limit of the socket begins anew with each byte.
+        if begun.elapsed() > PATIENCE {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
         let mut piece = [0; 256];
         let length = bounded.read(&mut piece)?;
         if length == 0 {
@@ -187,6 +192,26 @@ mod tests {
                 authority
             );
         }
+    }
+
+    #[test]
+    fn an_answer_that_drips_is_not_waited_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let authority = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Until the other side has had enough.
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let begun = Instant::now();
+        let url = Url {
+            authority,
+            path: "/livez".to_owned(),
+        };
+        assert!(ask(&url).is_err());
+        assert!(begun.elapsed() < PATIENCE * 3, "{:?}", begun.elapsed());
     }
 
     #[test]

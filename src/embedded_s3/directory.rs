@@ -22,6 +22,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::paging::{Collected, Collector, Page, PageRequest};
 use super::shelf::{Entry, Metadata, Open};
+use crate::object::key::MAX_KEY_BYTES;
 use crate::object::media_type;
 use crate::semantics::InclRange;
 
@@ -148,6 +149,10 @@ fn walk(
 ) -> io::Result<Collected> {
     for name in names(dir)? {
         let key = format!("{path}{name}");
+        if key.len() > MAX_KEY_BYTES {
+            // No key can be this long, and it bounds how deep this goes.
+            continue;
+        }
         let collected = if name.ends_with('/') {
             let wanted = key.starts_with(&request.prefix) || request.prefix.starts_with(&key);
             let rolled_up =

@@ -18,7 +18,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::Connection;
-
 use crate::storage::resume::Resuming;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};

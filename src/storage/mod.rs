@@ -7,6 +7,7 @@
 pub mod error;
 pub mod resume;
 pub mod s3;
+pub mod version;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -15,9 +15,10 @@ use futures_core::Stream;
 use tokio::time::{Sleep, sleep};
 
 use super::error::{BadAnswer, ReadError, ReadErrorKind};
+use super::version::PinnedVersion;
 use super::{Body, BoxFuture, ObjectBody, ObjectRead, ObjectReader, Paused, ReadRequest};
 use crate::object::{ObjectKey, Representation};
-use crate::semantics::{CompleteLength, EntityTag, InclRange, RangeSpec};
+use crate::semantics::InclRange;
 use crate::telemetry::Metrics;
 
 /// Longest waits before the first, second and third attempt without progress. Each is a random part
@@ -28,6 +29,16 @@ const BACKOFF: [Duration; 3] = [
     Duration::from_millis(200),
     Duration::from_millis(800),
 ];
+
+/// Faults that one answer outlives, and how many bytes make room for one more. Without this bound
+/// an origin that breaks off after every byte would be asked once for each.
+const MAX_FAULTS: u64 = 16;
+const BYTES_PER_FURTHER_FAULT: u64 = 1024 * 1024;
+
+/// Whether an answer that has come so far may outlive one more fault.
+fn has_room(faults: u64, handed_out: u64) -> bool {
+    faults < MAX_FAULTS.saturating_add(handed_out / BYTES_PER_FURTHER_FAULT)
+}
 
 /// A reader whose bodies go on after a fault.
 pub struct Resuming {
@@ -53,7 +64,7 @@ impl ObjectReader for Resuming {
                 return Ok(read);
             };
             let body = ResumingBody {
-                origin: Origin {
+                version: PinnedVersion {
                     reader: Arc::clone(&self.inner),
                     key,
                     etag,
@@ -65,6 +76,8 @@ impl ObjectReader for Resuming {
                 state: State::Open(read.body),
                 reason: "",
                 failures: 0,
+                faults: 0,
+                handed_out: 0,
                 resumes: 0,
             };
             Ok(ObjectRead {
@@ -79,17 +92,9 @@ impl ObjectReader for Resuming {
     }
 }
 
-/// What the bytes come from: one version of one object.
-struct Origin {
-    reader: Arc<dyn ObjectReader>,
-    key: ObjectKey,
-    etag: EntityTag,
-    complete: CompleteLength,
-}
-
 /// A body that knows which bytes are still missing.
 struct ResumingBody {
-    origin: Origin,
+    version: PinnedVersion,
     metrics: Arc<Metrics>,
     /// Position of the next byte to hand out; one beyond `last` when all have been.
     next: u64,
@@ -100,6 +105,9 @@ struct ResumingBody {
     reason: &'static str,
     /// Faults since the last byte.
     failures: usize,
+    /// Faults in all.
+    faults: u64,
+    handed_out: u64,
     resumes: u32,
 }
 
@@ -112,34 +120,6 @@ enum State {
     Ended,
 }
 
-impl Origin {
-    /// A read of just these bytes of just this version.
-    fn open(&self, missing: InclRange) -> BoxFuture<'static, Result<ObjectRead, ReadError>> {
-        let reader = Arc::clone(&self.reader);
-        let request = ReadRequest {
-            key: self.key.clone(),
-            range: Some(RangeSpec::from(missing)),
-            if_match: Some(self.etag.clone()),
-        };
-        Box::pin(async move { reader.read(request).await })
-    }
-
-    /// The read, if it is what was asked for.
-    fn check(&self, read: ObjectRead, missing: InclRange) -> Result<Body, ReadError> {
-        let told = &read.representation;
-        let same_version = told
-            .validators
-            .etag
-            .as_ref()
-            .is_some_and(|etag| etag.strong_eq(&self.etag));
-        if !same_version || told.length != self.complete || read.extent != Some(missing) {
-            let target = format!("resume of {}", self.key);
-            return Err(ReadError::new(ReadErrorKind::Changed, target));
-        }
-        Ok(read.body)
-    }
-}
-
 impl ResumingBody {
     /// What was not handed out yet.
     fn missing(&self) -> Option<InclRange> {
@@ -148,14 +128,16 @@ impl ResumingBody {
 
     /// Goes on after a fault, unless it is final or there were too many.
     fn after_fault(&mut self, error: ReadError) -> Result<(), ReadError> {
-        let wait = BACKOFF.get(self.failures).filter(|_| can_pass(error.kind));
+        let may_go_on = can_pass(error.kind) && has_room(self.faults, self.handed_out);
+        let wait = BACKOFF.get(self.failures).filter(|_| may_go_on);
         let Some(wait) = wait else {
             self.state = State::Ended;
             self.metrics.s3_resumed(error.kind.as_str(), "failed");
             return Err(error);
         };
         log::info!("a read breaks off and is opened again: {error}");
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
+        self.faults = self.faults.saturating_add(1);
         self.reason = error.kind.as_str();
         let jittered = wait.mul_f64(fastrand::f64());
         self.state = State::Waiting(Box::pin(sleep(jittered)));
@@ -167,7 +149,7 @@ impl ResumingBody {
         let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let surplus = || {
             let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
-            ReadError::new(kind, format!("body of {}", self.origin.key))
+            ReadError::new(kind, format!("body of {}", self.version.key))
         };
         let room = self.missing().map_or(0, InclRange::byte_count);
         if length > room {
@@ -175,6 +157,7 @@ impl ResumingBody {
         }
         self.failures = 0;
         self.next = self.next.saturating_add(length);
+        self.handed_out = self.handed_out.saturating_add(length);
         Ok(())
     }
 }
@@ -205,19 +188,19 @@ impl Stream for ResumingBody {
                 State::Ended => return Poll::Ready(None),
                 State::Released => {
                     this.reason = "viewer_paused";
-                    this.state = State::Reopening(this.origin.open(missing));
+                    this.state = State::Reopening(this.version.open(missing));
                     continue;
                 }
                 State::Waiting(wait) => {
                     ready!(wait.as_mut().poll(cx));
-                    this.state = State::Reopening(this.origin.open(missing));
+                    this.state = State::Reopening(this.version.open(missing));
                     continue;
                 }
                 State::Reopening(opening) => {
                     let read = ready!(opening.as_mut().poll(cx));
-                    match read.and_then(|read| this.origin.check(read, missing)) {
+                    match read.and_then(|read| this.version.check(read, missing)) {
                         Ok(body) => {
-                            this.resumes += 1;
+                            this.resumes = this.resumes.saturating_add(1);
                             this.metrics.s3_resumed(this.reason, "ok");
                             this.state = State::Open(body);
                             continue;
@@ -236,7 +219,7 @@ impl Stream for ResumingBody {
                     Some(Err(error)) => error,
                     None => ReadError::new(
                         ReadErrorKind::BadAnswer(BadAnswer::Body),
-                        format!("body of {}", this.origin.key),
+                        format!("body of {}", this.version.key),
                     ),
                 },
             };
@@ -269,6 +252,7 @@ impl ObjectBody for ResumingBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::semantics::{CompleteLength, EntityTag, RangeSpec};
     use std::collections::VecDeque;
     use std::future::poll_fn;
     use std::sync::Mutex;
@@ -426,6 +410,22 @@ mod tests {
         scripts.push(script("\"1\"", 10, None));
         let (mut body, _) = open(scripts).await;
         assert_eq!(collect(&mut body).await, (WHOLE.to_vec(), None));
+    }
+
+    #[test]
+    fn faults_are_bounded_by_what_came_between_them() {
+        const MIB: u64 = 1024 * 1024;
+        for (faults, handed_out, room) in [
+            (0, 0, true),
+            (15, 0, true),
+            (16, 0, false),
+            (16, MIB - 1, false),
+            (16, MIB, true),
+            (116, 100 * MIB, false),
+            (u64::MAX - 1, u64::MAX, false),
+        ] {
+            assert_eq!(has_room(faults, handed_out), room, "{faults} {handed_out}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

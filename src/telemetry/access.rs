@@ -170,10 +170,10 @@ impl Drop for AccessRecord {
         log::info!(
             target: TARGET,
             request_id = self.id.as_str(),
-            method = self.method.as_str(),
+            method = front(&self.method),
             route = self.route.as_str(),
             path = self.path.as_str(),
-            range = self.range.as_deref().unwrap_or("-"),
+            range = front(self.range.as_deref().unwrap_or("-")),
             status = status,
             bytes = self.sent,
             promised = self.promised,
@@ -185,6 +185,15 @@ impl Drop for AccessRecord {
             "request"
         );
     }
+}
+
+/// Longest field of a viewer's that a line tells, in bytes; a head may have 64 KiB.
+const MAX_FIELD_BYTES: usize = 512;
+
+/// The front of a text that a viewer chose.
+fn front(text: &str) -> &str {
+    let end = text.floor_char_boundary(MAX_FIELD_BYTES);
+    text.get(..end).unwrap_or(text)
 }
 
 fn milliseconds(duration: Option<Duration>) -> Option<f64> {
@@ -215,6 +224,14 @@ mod tests {
         short.aborted(AbortedBy::Origin);
         assert_eq!(short.ended_by(), Some(AbortedBy::Origin));
         assert_eq!(record(&metrics).ended_by(), Some(AbortedBy::Viewer));
+    }
+
+    #[test]
+    fn a_line_tells_the_front_of_a_long_field_only() {
+        assert_eq!(front("bytes=0-1"), "bytes=0-1");
+        assert_eq!(front(&"x".repeat(70_000)).len(), 512);
+        assert_eq!(front(&"\u{e9}x".repeat(1000)).len(), 512);
+        assert_eq!(front(&format!("x{}", "\u{e9}".repeat(1000))).len(), 511);
     }
 
     #[test]

@@ -5,17 +5,16 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
 
 use super::decide::OpenBody;
-use crate::object::ObjectKey;
-use crate::semantics::{CompleteLength, ContentRange, EntityTag, InclRange, RangeSpec};
-use crate::storage::error::{ReadError, ReadErrorKind};
-use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, ObjectReader, Paused, ReadRequest};
+use crate::semantics::{CompleteLength, ContentRange, InclRange};
+use crate::storage::error::ReadError;
+use crate::storage::version::PinnedVersion;
+use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, Paused};
 
 /// The text around the parts, and with it the length of the answer.
 #[derive(Debug, Clone)]
@@ -74,46 +73,9 @@ fn length_of(bytes: &Bytes) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// One version of an object, to read parts of.
-pub struct Version {
-    /// Where from.
-    pub reader: Arc<dyn ObjectReader>,
-    /// Which object.
-    pub key: ObjectKey,
-    /// Which version.
-    pub etag: EntityTag,
-    /// How long it is.
-    pub complete: CompleteLength,
-}
-
-impl Version {
-    fn open(&self, part: InclRange) -> BoxFuture<'static, Result<ObjectRead, ReadError>> {
-        let reader = Arc::clone(&self.reader);
-        let request = ReadRequest {
-            key: self.key.clone(),
-            range: Some(RangeSpec::from(part)),
-            if_match: Some(self.etag.clone()),
-        };
-        Box::pin(async move { reader.read(request).await })
-    }
-
-    fn check(&self, read: ObjectRead, part: InclRange) -> Result<Body, ReadError> {
-        let told = &read.representation;
-        let etag = told.validators.etag.as_ref();
-        let is_same =
-            etag.is_some_and(|etag| etag.strong_eq(&self.etag)) && told.length == self.complete;
-        if is_same && read.extent == Some(part) {
-            Ok(read.body)
-        } else {
-            let target = format!("part of {}", self.key);
-            Err(ReadError::new(ReadErrorKind::Changed, target))
-        }
-    }
-}
-
 /// Parts and the text around them, as one body.
 pub struct MultipartBody {
-    version: Version,
+    version: PinnedVersion,
     texts: VecDeque<Bytes>,
     parts: VecDeque<InclRange>,
     /// The first piece of the first part, which is in hand already.
@@ -135,7 +97,12 @@ enum State {
 impl MultipartBody {
     /// `first` is the open read of the first of `parts`.
     #[must_use]
-    pub fn new(version: Version, framing: Framing, parts: &[InclRange], first: OpenBody) -> Self {
+    pub fn new(
+        version: PinnedVersion,
+        framing: Framing,
+        parts: &[InclRange],
+        first: OpenBody,
+    ) -> Self {
         let mut texts = VecDeque::from(framing.heads);
         texts.push_back(framing.end);
         let mut body = Self {

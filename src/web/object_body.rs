@@ -110,7 +110,10 @@ impl ObjectContent {
     /// Gives up the read and what is buffered of it, if the viewer has taken nothing for `hold`, or
     /// for [`EARLY_HOLD`] at the beginning.
     pub fn pause_if_held(&mut self, hold: Duration) {
-        let is_early = self.promised.saturating_sub(self.remaining) < EARLY_BYTES;
+        // Once only: each read that is given up leaves megabytes in its socket that S3 has sent and
+        // bills, so a viewer that drips must not be able to ask for that every second.
+        let is_early =
+            self.resumes == 0 && self.promised.saturating_sub(self.remaining) < EARLY_BYTES;
         let hold = if is_early { hold.min(EARLY_HOLD) } else { hold };
         let is_held = match self.turn {
             Turn::Viewer(since) => since.elapsed() >= hold,

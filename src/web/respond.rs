@@ -12,13 +12,14 @@ use super::body::{TurnGuard, ViewerBody};
 use super::decide::{Decided, OpenBody};
 use super::extract::{Want, range_as_sent};
 use super::keep_alive::{self, Connection};
-use super::multipart::{Framing, MultipartBody, Version};
+use super::multipart::{Framing, MultipartBody};
 use super::object_body::ObjectContent;
 use super::problem::ServeError;
 use super::{Shared, Worker, object_headers};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{ContentRange, InclRange, Selection};
 use crate::storage::error::{ReadError, ReadErrorKind};
+use crate::storage::version::PinnedVersion;
 use crate::telemetry::AccessRecord;
 
 /// An answer that is not a failure.
@@ -144,7 +145,7 @@ impl Answer<'_> {
         builder.insert_header(("content-type", framing.content_type()));
         let cache_control = &self.shared.config.cache_control;
         object_headers::describe(&mut builder, representation, cache_control, content_type);
-        let version = Version {
+        let version = PinnedVersion {
             reader: Arc::clone(&self.worker.reader),
             key: key.clone(),
             etag,

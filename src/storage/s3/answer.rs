@@ -3,15 +3,15 @@
 //! The SDK takes answers that contradict the request: another `Content-Range`, a 200 to a ranged
 //! read, a missing length. Passing one on would give a player wrong bytes under a right status.
 
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_smithy_runtime_api::http::Headers;
 use std::collections::BTreeSet;
 
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::http::Headers;
 use http_body_util::Limited;
 
 use crate::semantics::range_specifier::Resolved;
