@@ -53,6 +53,22 @@ fn internal(error: std::io::Error) -> S3Error {
     s3_error!(error, InternalError)
 }
 
+/// The conditions of an input against an object; GetObject's and HeadObject's have the same fields
+/// but no trait in common.
+macro_rules! check_conditions {
+    ($input:expr, $entry:expr) => {
+        check_conditions(
+            $entry,
+            &Preconditions {
+                if_match: $input.if_match.as_ref().map(tags),
+                if_unmodified_since: $input.if_unmodified_since.as_ref().and_then(date),
+                if_none_match: $input.if_none_match.as_ref().map(tags),
+                if_modified_since: $input.if_modified_since.as_ref().and_then(date),
+            },
+        )?
+    };
+}
+
 #[async_trait::async_trait]
 impl S3 for Backend {
     async fn get_object(
@@ -62,15 +78,7 @@ impl S3 for Backend {
         let input = request.input;
         let object = self.open(&input.bucket, &input.key).await?;
         let entry = object.entry().clone();
-        check_conditions(
-            &entry,
-            &Preconditions {
-                if_match: input.if_match.as_ref().map(tags),
-                if_unmodified_since: input.if_unmodified_since.as_ref().and_then(date),
-                if_none_match: input.if_none_match.as_ref().map(tags),
-                if_modified_since: input.if_modified_since.as_ref().and_then(date),
-            },
-        )?;
+        check_conditions!(input, &entry);
         let complete = CompleteLength::new(entry.length);
         let part = input
             .range
@@ -101,15 +109,7 @@ impl S3 for Backend {
         let input = request.input;
         let object = self.open(&input.bucket, &input.key).await?;
         let entry = object.entry().clone();
-        check_conditions(
-            &entry,
-            &Preconditions {
-                if_match: input.if_match.as_ref().map(tags),
-                if_unmodified_since: input.if_unmodified_since.as_ref().and_then(date),
-                if_none_match: input.if_none_match.as_ref().map(tags),
-                if_modified_since: input.if_modified_since.as_ref().and_then(date),
-            },
-        )?;
+        check_conditions!(input, &entry);
         let complete = CompleteLength::new(entry.length);
         // S3 honours Range here, unlike HTTP.
         let part = input
