@@ -141,6 +141,30 @@ async fn a_viewer_that_takes_nothing_costs_little_and_plays_on_when_it_reads_aga
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_reads_nothing_costs_little_also_before_anything_is_given_up() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 50_000_000)).await;
+    let mut program = Program::start(serve(&s3));
+    let address = program.log_address();
+    for _ in 0..4 {
+        let mut other = Client::connect(address).await;
+        let range = [("Range", "bytes=0-3999999")];
+        assert!(other.ask("GET", "/film.mp4", &range).await.complete);
+    }
+    let before = program.resident_bytes();
+    let mut viewers = Vec::new();
+    for _ in 0..STALLED {
+        let mut viewer = Client::connect(address).await;
+        viewer.request("GET", "/film.mp4", &[]).await;
+        in_time("a head", viewer.head()).await;
+        viewers.push(viewer);
+    }
+    let each = program.resident_bytes().saturating_sub(before) / STALLED;
+    println!("a viewer that reads nothing costs {each} bytes");
+    assert!(each <= BYTES_PER_STALLED_VIEWER, "{each} bytes");
+}
+
 #[tokio::test]
 async fn a_viewer_that_stops_at_the_beginning_gives_up_its_read_before_the_hold_is_over() {
     let s3 = TestS3::embedded().await;

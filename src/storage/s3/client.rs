@@ -7,13 +7,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Credentials, Region, ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient,
+    Credentials, Region, ResponseChecksumValidation, SharedCredentialsProvider,
     StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::answer::AnswerCheck;
+use super::connector::{self, Trust};
 use crate::object::{BucketName, KeyPrefix};
 
 /// How a bucket is reached.
@@ -100,6 +100,8 @@ pub struct S3Connection {
     sdk: SdkConfig,
     config: S3Config,
     force_path_style: bool,
+    /// `None`: the SDK's own HTTP client has to do.
+    trust: Option<Trust>,
 }
 
 impl S3Connection {
@@ -120,6 +122,7 @@ impl S3Connection {
             .force_path_style
             .unwrap_or_else(|| endpoint(&sdk).is_some());
         Self {
+            trust: trust(&config.access),
             sdk,
             config,
             force_path_style,
@@ -130,14 +133,10 @@ impl S3Connection {
     /// uses them, so each worker has one: a shared client costs a fifth more and waits on others.
     #[must_use]
     pub fn client(&self) -> Client {
-        // The SDK's own HTTP client (which knows HTTPS_PROXY), made anew for each of ours; the one
-        // for explicit access knows no variable.
-        let http_client = match self.config.access {
-            Access::Chain | Access::Anonymous => None,
-            Access::Explicit(_) => Some(http_client_without_proxy()),
-        };
         let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);
-        config.set_http_client(http_client);
+        if let Some(trust) = &self.trust {
+            config.set_http_client(Some(connector::http_client(trust, self.config.timeouts)));
+        }
         let config = config
             .force_path_style(self.force_path_style)
             .timeout_config(timeouts(self.config.timeouts))
@@ -174,12 +173,17 @@ fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-fn http_client_without_proxy() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::AwsLc,
-        ))
-        .build_https()
+/// How our own HTTP client does TLS, or `None` where a proxy is to be gone through, which only the
+/// SDK's can. Explicit access knows no variable.
+fn trust(access: &Access) -> Option<Trust> {
+    let may_be_proxied = matches!(access, Access::Chain | Access::Anonymous);
+    if may_be_proxied && connector::proxy_is_configured() {
+        log::info!("a proxy is configured, so S3 is reached through the SDK's own HTTP client");
+        return None;
+    }
+    Trust::of_system()
+        .inspect_err(|error| log::warn!("TLS cannot be set up by us: {error}"))
+        .ok()
 }
 
 fn timeouts(timeouts: OriginTimeouts) -> TimeoutConfig {

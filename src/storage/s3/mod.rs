@@ -1,6 +1,7 @@
 //! The reader over S3: the only place that names the AWS SDK.
 //!
-//! [`client`] finds credentials, region and endpoint and makes clients; [`reader`] turns reads
+//! [`client`] finds credentials, region and endpoint and makes clients, over the connections of
+//! [`connector`] and at the pace of [`pace`]; [`reader`] turns reads
 //! into GetObject and HeadObject; [`answer`] holds what every answer must be before a byte of it
 //! is passed on; [`body`] streams; [`error`] is the one door for the SDK's errors; [`lister`]
 //! lists; [`probe`] learns at start whether the bucket answers.
@@ -8,8 +9,10 @@
 pub mod answer;
 pub mod body;
 pub mod client;
+pub mod connector;
 pub mod error;
 pub mod lister;
+pub mod pace;
 pub mod probe;
 pub mod reader;
 
