@@ -84,11 +84,13 @@ pub fn is_media_type(content_type: &str) -> bool {
         .trim()
         .split_once('/')
         .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype));
-    // A comma outside quotes would begin another type.
+    // A comma outside quotes would begin another type. Where quotes end is in doubt once there is a
+    // backslash: not every reader knows that it hides the quote after it (section 5.6.4).
+    let in_doubt = parameters.contains('\\');
     let mut quoted = false;
     let lists = parameters.chars().any(|c| {
         quoted ^= c == '"';
-        c == ',' && !quoted
+        c == ',' && (!quoted || in_doubt)
     });
     is_pair && !lists && !quoted
 }
@@ -163,6 +165,7 @@ mod tests {
             "video/mp4",
             "text/plain; charset=utf-8",
             "audio/ogg;codecs=\"vorbis, opus\"",
+            "audio/ogg;title=\"say \\\"opus\\\"\"",
             "application/vnd.apple.mpegurl",
         ] {
             assert!(is_media_type(one), "{one}");
@@ -175,6 +178,9 @@ mod tests {
             "video/mp4,text/html",
             "video/mp4;a=b,text/html",
             "video/mp4;a=\"b,text/html",
+            // A list for readers that know what a backslash means, and one for those that do not.
+            "video/mp4;a=\"\\\"\",text/html;b=\"",
+            "video/mp4;a=\"\\\",text/html\"",
             "video mp4/x",
             "*",
         ] {

@@ -13,10 +13,11 @@ const MAX_GAP: u64 = 256;
 /// the object (CVE-2011-3192).
 #[must_use]
 pub fn is_too_much(members: usize, ranges: &[InclRange], complete: CompleteLength) -> bool {
+    // A sum beyond 64 bits is more than any object.
     let sum = ranges
         .iter()
-        .fold(0_u64, |sum, range| sum.saturating_add(range.byte_count()));
-    members > MAX_MEMBERS || sum > complete.bytes()
+        .try_fold(0_u64, |sum, range| sum.checked_add(range.byte_count()));
+    members > MAX_MEMBERS || sum.is_none_or(|sum| sum > complete.bytes())
 }
 
 /// Joins ranges that overlap or are near each other. What is left is in the order of the first
@@ -90,6 +91,9 @@ mod tests {
         assert!(is_too_much(17, &singles, complete));
         assert!(!is_too_much(2, &ranges(&[(0, 499), (500, 999)]), complete));
         assert!(is_too_much(2, &ranges(&[(0, 500), (500, 999)]), complete));
+        let largest = CompleteLength::new(u64::MAX);
+        let all_and_one = ranges(&[(0, u64::MAX - 1), (0, 0)]);
+        assert!(is_too_much(2, &all_and_one, largest));
     }
 
     proptest! {

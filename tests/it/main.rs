@@ -20,6 +20,7 @@ mod conditions;
 mod cross_origin;
 mod embedded;
 mod failures;
+mod fuzzing;
 mod keys;
 mod listing;
 mod manual;

@@ -1,0 +1,41 @@
+//! What holds for every input: more than that nothing panics.
+//!
+//! Each law is stated a second time in the plainest way there is, and the two are compared. The
+//! fuzz targets call these functions, and so does `tests/it/fuzzing.rs` with the corpus and with
+//! mutations of it, so that they hold on a stable toolchain too.
+
+pub mod content_range;
+pub mod dates;
+pub mod entity_tags;
+pub mod keys;
+pub mod media_types;
+pub mod ranges;
+
+/// Panics if a law does not hold for an input.
+pub type Law = fn(&[u8]);
+
+/// Every target by the name of its corpus.
+pub const TARGETS: &[(&str, Law)] = &[
+    ("content_range", content_range::hold),
+    ("dates", dates::hold),
+    ("entity_tags", entity_tags::hold),
+    ("keys", keys::hold),
+    ("media_types", media_types::hold),
+    ("ranges", ranges::hold),
+];
+
+/// `1*DIGIT` with numbers beyond 64 bits as the largest there is.
+fn digits(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let significant = text.trim_start_matches('0');
+    match significant.len() {
+        0 => Some(0),
+        1..=20 => {
+            let number: u128 = significant.parse().ok()?;
+            Some(u64::try_from(number).unwrap_or(u64::MAX))
+        }
+        _ => Some(u64::MAX),
+    }
+}
