@@ -18,6 +18,7 @@ mod support;
 mod answers;
 mod conditions;
 mod cross_origin;
+mod differential;
 mod embedded;
 mod failures;
 mod keys;

@@ -1,0 +1,475 @@
+//! The requests that all servers are asked: every form once, and a few hundred mixtures.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// `Last-Modified` of every object, and the moments around it.
+pub const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+/// The same in seconds since 1970.
+pub const MODIFIED_SECONDS: u64 = 784_111_777;
+
+/// An object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    Empty,
+    Byte,
+    Eleven,
+    Film,
+}
+
+impl Object {
+    pub const ALL: [Self; 4] = [Self::Empty, Self::Byte, Self::Eleven, Self::Film];
+
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Empty => "empty.mp4",
+            Self::Byte => "byte.mp4",
+            Self::Eleven => "eleven.mp4",
+            Self::Film => "film.mp4",
+        }
+    }
+
+    pub fn length(self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Byte => 1,
+            Self::Eleven => 11,
+            Self::Film => 70_001,
+        }
+    }
+}
+
+/// What a `Range` field is an example of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// One range of bytes that a film has.
+    One,
+    /// The end is 2^63 or more.
+    HugeEnd,
+    /// The start is 2^63 or more.
+    HugeStart,
+    /// The length of the suffix is 2^63 or more.
+    HugeSuffix,
+    /// No byte is in any of them.
+    Beyond,
+    /// The last no bytes.
+    MinusZero,
+    /// `first > last`.
+    Reversed,
+    /// One of several is `first > last`.
+    OneReversed,
+    /// One member that is no range.
+    Malformed,
+    /// One of several is no range.
+    OneMalformed,
+    /// Nothing after `=`, or commas only.
+    Nothing,
+    /// Spaces where the grammar has none.
+    Spaced,
+    /// Several ranges, with white space around a comma.
+    SpacedList,
+    /// Empty members beside one range.
+    EmptyMembers,
+    /// `Bytes`.
+    UnitCase,
+    /// A unit other than `bytes`.
+    OtherUnit,
+    /// No unit.
+    NoUnit,
+    /// Several ranges, far apart.
+    Several,
+    /// Several ranges that touch, overlap or are near each other.
+    Near,
+    /// Several ranges, of which one can be satisfied.
+    OneLeft,
+    /// Several ranges with more than the object in sum.
+    TooMuch,
+    /// More than 16 ranges.
+    TooMany,
+}
+
+/// Values of `Range`. `{last}` is the position of the last byte, `{length}` the one after it.
+const RANGES: &[(Kind, &str)] = &[
+    (Kind::One, "bytes=0-0"),
+    (Kind::One, "bytes=0-1"),
+    (Kind::One, "bytes=0-"),
+    (Kind::One, "bytes=0-{last}"),
+    (Kind::One, "bytes=0-{length}"),
+    (Kind::One, "bytes=5-9"),
+    (Kind::One, "bytes=5-"),
+    (Kind::One, "bytes=5-99999999"),
+    (Kind::One, "bytes=007-08"),
+    (Kind::One, "bytes={last}-"),
+    (Kind::One, "bytes=-1"),
+    (Kind::One, "bytes=-5"),
+    (Kind::One, "bytes=-{length}"),
+    (Kind::One, "bytes=-99999999"),
+    (Kind::HugeEnd, "bytes=0-9223372036854775807"),
+    (Kind::HugeEnd, "bytes=5-9223372036854775808"),
+    (Kind::HugeEnd, "bytes=5-18446744073709551615"),
+    (Kind::HugeEnd, "bytes=5-18446744073709551616"),
+    (Kind::HugeEnd, "bytes=0-99999999999999999999999999"),
+    (Kind::HugeStart, "bytes=9223372036854775808-"),
+    (Kind::HugeStart, "bytes=18446744073709551616-"),
+    (Kind::HugeSuffix, "bytes=-9223372036854775808"),
+    (Kind::HugeSuffix, "bytes=-18446744073709551616"),
+    (Kind::Beyond, "bytes={length}-"),
+    (Kind::Beyond, "bytes={length}-99999999"),
+    (Kind::Beyond, "bytes=99999999-,{length}-"),
+    (Kind::MinusZero, "bytes=-0"),
+    (Kind::Reversed, "bytes=5-2"),
+    (Kind::Reversed, "bytes=99999999-5"),
+    (Kind::OneReversed, "bytes=0-1,5-2"),
+    (Kind::OneReversed, "bytes=5-2,0-1"),
+    (Kind::Malformed, "bytes=alpha"),
+    (Kind::Malformed, "bytes=7"),
+    (Kind::Malformed, "bytes=-"),
+    (Kind::Malformed, "bytes=--1"),
+    (Kind::Malformed, "bytes=+2-5"),
+    (Kind::Malformed, "bytes=2-+5"),
+    (Kind::Malformed, "bytes=0-1-2"),
+    (Kind::Malformed, "bytes=0x0-1"),
+    (Kind::Malformed, "bytes=0-1;2-3"),
+    (Kind::OneMalformed, "bytes=0-1,junk"),
+    (Kind::OneMalformed, "bytes=junk,0-1"),
+    (Kind::Nothing, "bytes="),
+    (Kind::Nothing, "bytes=,"),
+    (Kind::Spaced, "bytes=0 - 9"),
+    (Kind::Spaced, "bytes=0 -9"),
+    (Kind::Spaced, "bytes =0-9"),
+    (Kind::EmptyMembers, "bytes=2-4,"),
+    (Kind::EmptyMembers, "bytes=,2-4"),
+    (Kind::EmptyMembers, "bytes=, ,2-4 ,"),
+    (Kind::UnitCase, "Bytes=2-4"),
+    (Kind::UnitCase, "BYTES=-1"),
+    (Kind::OtherUnit, "items=0-4"),
+    (Kind::OtherUnit, "seconds=0-4"),
+    (Kind::NoUnit, "0-4"),
+    (Kind::NoUnit, "bytes"),
+    (Kind::Several, "bytes=0-1,1000-1999"),
+    (Kind::SpacedList, "bytes=0-1, 1000-1999"),
+    (Kind::SpacedList, "bytes=0-1 ,1000-1999"),
+    (Kind::SpacedList, "bytes=0-1,\t1000-1999"),
+    (Kind::Several, "bytes=-5,0-0"),
+    (Kind::Several, "bytes=40000-59999,0-19999"),
+    (Kind::Near, "bytes=0-0,2-2"),
+    (Kind::Near, "bytes=0-9,5-19"),
+    (Kind::Near, "bytes=0-9,10-19"),
+    (Kind::Near, "bytes=5-19,0-9"),
+    (Kind::Near, "bytes=0-9,266-270,5000-5001"),
+    (Kind::OneLeft, "bytes=0-1,{length}-"),
+    (Kind::OneLeft, "bytes=99999999-,-1"),
+    (Kind::TooMuch, "bytes=0-,0-"),
+    (Kind::TooMuch, "bytes=0-,1-,2-,3-,4-"),
+    (Kind::TooMuch, "bytes=0-{last},-2"),
+    (
+        Kind::TooMany,
+        "bytes=0-0,1000-1000,2000-2000,3000-3000,4000-4000,5000-5000,6000-6000,7000-7000,\
+         8000-8000,9000-9000,10000-10000,11000-11000,12000-12000,13000-13000,14000-14000,\
+         15000-15000,16000-16000",
+    ),
+];
+
+/// One `Range` field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range {
+    pub kind: Kind,
+    value: &'static str,
+}
+
+/// Entity tags in a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tag {
+    Own,
+    Weak,
+    Other,
+    Star,
+    /// The own one after another, in one field line.
+    List,
+    /// After one with a comma inside.
+    AfterComma,
+    /// With empty members.
+    EmptyMembers,
+    ListOfOthers,
+    /// The own one on a line after that of another.
+    TwoLines,
+    /// Without its quotes.
+    Unquoted,
+    /// Nothing at all.
+    Nothing,
+}
+
+const TAGS: [Tag; 11] = [
+    Tag::Own,
+    Tag::Weak,
+    Tag::Other,
+    Tag::Star,
+    Tag::List,
+    Tag::AfterComma,
+    Tag::EmptyMembers,
+    Tag::ListOfOthers,
+    Tag::TwoLines,
+    Tag::Unquoted,
+    Tag::Nothing,
+];
+
+/// Dates in a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Date {
+    Same,
+    /// A second before.
+    Earlier,
+    /// A second after.
+    Later,
+    /// After today.
+    Future,
+    /// The same in the form of RFC 850.
+    Rfc850,
+    /// The same in the form of `asctime()`.
+    Asctime,
+    /// No date.
+    Junk,
+    /// A number.
+    Number,
+}
+
+const DATES: [Date; 8] = [
+    Date::Same,
+    Date::Earlier,
+    Date::Later,
+    Date::Future,
+    Date::Rfc850,
+    Date::Asctime,
+    Date::Junk,
+    Date::Number,
+];
+
+impl Tag {
+    /// Values, one for each field line.
+    fn values(self, own: &str) -> Vec<String> {
+        let own = own.to_owned();
+        match self {
+            Self::Own => vec![own],
+            Self::Weak => vec![format!("W/{own}")],
+            Self::Other => vec!["\"other\"".to_owned()],
+            Self::Star => vec!["*".to_owned()],
+            Self::List => vec![format!("\"other\", {own}")],
+            Self::AfterComma => vec![format!("\"a,b\" , {own}")],
+            Self::EmptyMembers => vec![format!(",, {own} ,")],
+            Self::ListOfOthers => vec!["\"other\", W/\"another\"".to_owned()],
+            Self::TwoLines => vec!["\"other\"".to_owned(), own],
+            Self::Unquoted => vec![own.trim_matches('"').to_owned()],
+            Self::Nothing => vec![String::new()],
+        }
+    }
+}
+
+impl Date {
+    fn value(self) -> &'static str {
+        match self {
+            Self::Same => MODIFIED,
+            Self::Earlier => "Sun, 06 Nov 1994 08:49:36 GMT",
+            Self::Later => "Sun, 06 Nov 1994 08:49:38 GMT",
+            Self::Future => "Fri, 31 Dec 9999 23:59:59 GMT",
+            Self::Rfc850 => "Sunday, 06-Nov-94 08:49:37 GMT",
+            Self::Asctime => "Sun Nov  6 08:49:37 1994",
+            Self::Junk => "yesterday",
+            Self::Number => "784111777",
+        }
+    }
+}
+
+/// Tags or dates, for `If-Range`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Validator {
+    Tag(Tag),
+    Date(Date),
+}
+
+/// A request for an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    pub method: &'static str,
+    /// `1.0` or `1.1`.
+    pub version: &'static str,
+    pub object: Object,
+    pub range: Option<Range>,
+    pub if_match: Option<Tag>,
+    pub if_none_match: Option<Tag>,
+    pub if_modified_since: Option<Date>,
+    pub if_unmodified_since: Option<Date>,
+    pub if_range: Option<Validator>,
+}
+
+impl Request {
+    /// GET, and nothing else.
+    pub fn of(object: Object) -> Self {
+        Self {
+            method: "GET",
+            version: "1.1",
+            object,
+            range: None,
+            if_match: None,
+            if_none_match: None,
+            if_modified_since: None,
+            if_unmodified_since: None,
+            if_range: None,
+        }
+    }
+
+    /// The request as it goes to a server whose entity tag of the object is `etag`. It asks for
+    /// the connection to be closed, so that nothing can follow the answer unseen.
+    pub fn head(&self, etag: &str) -> String {
+        let (method, version, key) = (self.method, self.version, self.object.key());
+        let mut text = format!("{method} /{key} HTTP/{version}\r\n");
+        let mut field = |name: &str, value: &str| {
+            let _ = write!(text, "{name}: {value}\r\n");
+        };
+        field("Host", "localhost");
+        field("Connection", "close");
+        if let Some(range) = self.range {
+            let length = self.object.length();
+            let value = range
+                .value
+                .replace("{last}", &length.saturating_sub(1).to_string())
+                .replace("{length}", &length.to_string());
+            field("Range", &value);
+        }
+        let tags = [
+            ("If-Match", self.if_match),
+            ("If-None-Match", self.if_none_match),
+        ];
+        for (name, tag) in tags {
+            for value in tag.into_iter().flat_map(|tag| tag.values(etag)) {
+                field(name, &value);
+            }
+        }
+        let dates = [
+            ("If-Modified-Since", self.if_modified_since),
+            ("If-Unmodified-Since", self.if_unmodified_since),
+        ];
+        for (name, date) in dates {
+            if let Some(date) = date {
+                field(name, date.value());
+            }
+        }
+        match self.if_range {
+            Some(Validator::Tag(tag)) => {
+                for value in tag.values(etag) {
+                    field("If-Range", &value);
+                }
+            }
+            Some(Validator::Date(date)) => field("If-Range", date.value()),
+            None => {}
+        }
+        text + "\r\n"
+    }
+}
+
+fn ranges() -> impl Iterator<Item = Range> {
+    RANGES
+        .iter()
+        .map(|(kind, value)| Range { kind: *kind, value })
+}
+
+fn if_ranges() -> impl Iterator<Item = Validator> {
+    let dates = DATES.map(Validator::Date);
+    TAGS.map(Validator::Tag).into_iter().chain(dates)
+}
+
+/// Every condition alone.
+fn conditions() -> Vec<Request> {
+    let plain = || Request::of(Object::Film);
+    let tags = TAGS.map(Some).into_iter();
+    let dates = DATES.map(Some).into_iter();
+    let mut all = Vec::new();
+    all.extend(tags.clone().map(|if_match| Request {
+        if_match,
+        ..plain()
+    }));
+    all.extend(tags.map(|if_none_match| Request {
+        if_none_match,
+        ..plain()
+    }));
+    all.extend(dates.clone().map(|if_modified_since| Request {
+        if_modified_since,
+        ..plain()
+    }));
+    all.extend(dates.map(|if_unmodified_since| Request {
+        if_unmodified_since,
+        ..plain()
+    }));
+    all
+}
+
+/// Mixtures, always the same ones.
+fn mixtures() -> impl Iterator<Item = Request> {
+    let mut random = fastrand::Rng::with_seed(9110);
+    let ranges: Vec<_> = ranges().collect();
+    let if_ranges: Vec<_> = if_ranges().collect();
+    std::iter::repeat_with(move || {
+        let mut one_in = |times: usize| random.usize(..times) == 0;
+        let (head, old) = (one_in(4), one_in(8));
+        let with = [one_in(5), one_in(3), one_in(4), one_in(6), one_in(4)];
+        let [matches, none, since, unmodified, if_range] = with;
+        let has_range = !one_in(5);
+        Request {
+            method: if head { "HEAD" } else { "GET" },
+            version: if old { "1.0" } else { "1.1" },
+            object: random.choice(Object::ALL).unwrap_or(Object::Film),
+            range: random.choice(&ranges).copied().filter(|_| has_range),
+            if_match: random.choice(TAGS).filter(|_| matches),
+            if_none_match: random.choice(TAGS).filter(|_| none),
+            if_modified_since: random.choice(DATES).filter(|_| since),
+            if_unmodified_since: random.choice(DATES).filter(|_| unmodified),
+            if_range: random.choice(&if_ranges).copied().filter(|_| if_range),
+        }
+    })
+    .take(400)
+}
+
+/// All requests, each once.
+pub fn all() -> BTreeSet<Request> {
+    let mut all: BTreeSet<_> = Object::ALL.into_iter().map(Request::of).collect();
+    for range in ranges().map(Some) {
+        all.extend(Object::ALL.map(|object| Request {
+            range,
+            ..Request::of(object)
+        }));
+        let film = Request {
+            range,
+            ..Request::of(Object::Film)
+        };
+        all.insert(Request {
+            version: "1.0",
+            ..film.clone()
+        });
+        all.insert(Request {
+            method: "HEAD",
+            ..film
+        });
+    }
+    let [small, beyond, several] = [Kind::One, Kind::Beyond, Kind::Several]
+        .map(|kind| ranges().find(|range| range.kind == kind));
+    for request in conditions() {
+        let range = small;
+        all.insert(Request {
+            range,
+            ..request.clone()
+        });
+        all.insert(Request {
+            method: "HEAD",
+            ..request.clone()
+        });
+        all.insert(request);
+    }
+    for if_range in if_ranges().map(Some) {
+        all.extend([small, beyond, several, None].map(|range| Request {
+            range,
+            if_range,
+            ..Request::of(Object::Film)
+        }));
+    }
+    all.extend(mixtures());
+    all
+}
