@@ -22,6 +22,7 @@ mod differential;
 mod embedded;
 mod failures;
 mod keys;
+mod laws;
 mod listing;
 mod manual;
 mod operation;
