@@ -82,7 +82,7 @@ async fn every_difference_from_nginx_and_apache_is_one_that_the_table_explains()
             let theirs = server.ask(request, &bytes).await;
             for difference in differences(&theirs, &ours) {
                 if let Some(row) = explanation(*peer, request, difference) {
-                    seen.insert((row, *peer));
+                    seen.insert((row, *peer, difference.theirs, difference.ours));
                 } else {
                     let head = request.head("{etag}");
                     let _ = writeln!(unexplained, "{peer:?} {difference:?}\n{head}");
@@ -91,16 +91,25 @@ async fn every_difference_from_nginx_and_apache_is_one_that_the_table_explains()
         }
     }
     assert!(unexplained.is_empty(), "no row explains\n{unexplained}");
+    let mut unseen = String::new();
     for (index, row) in ROWS.iter().enumerate() {
+        let of_row = || seen.iter().filter(|(row, ..)| *row == index);
+        let mut has = |what: &dyn std::fmt::Debug, is_there: bool| {
+            if !is_there {
+                let _ = writeln!(unseen, "{what:?} in {}: {}", row.aspect, row.asked);
+            }
+        };
         for peer in row.peers {
-            let is_seen = seen.contains(&(index, *peer));
-            assert!(
-                is_seen,
-                "{peer:?} does not differ: {}, {}",
-                row.aspect, row.asked
-            );
+            has(peer, of_row().any(|(_, known, ..)| known == peer));
+        }
+        for status in row.theirs {
+            has(status, of_row().any(|(.., theirs, _)| theirs == status));
+        }
+        for status in row.ours {
+            has(status, of_row().any(|(.., ours)| ours == status));
         }
     }
+    assert!(unseen.is_empty(), "no answer has\n{unseen}");
 }
 
 #[test]

@@ -317,6 +317,11 @@ impl Request {
         }
     }
 
+    /// Whether its method is one that changes objects.
+    pub fn writes(&self) -> bool {
+        ["POST", "PUT", "DELETE"].contains(&self.method)
+    }
+
     /// The request as it goes to a server whose entity tag of the object is `etag`. It asks for
     /// the connection to be closed, so that nothing can follow the answer unseen.
     pub fn head(&self, etag: &str) -> String {
@@ -327,6 +332,9 @@ impl Request {
         };
         field("Host", "localhost");
         field("Connection", "close");
+        if self.writes() {
+            field("Content-Length", "0");
+        }
         if let Some(range) = self.range {
             let length = self.object.length();
             let value = range
@@ -402,6 +410,27 @@ fn conditions() -> Vec<Request> {
     all
 }
 
+/// What browsers and caches send together: both validators, for the whole or a range, that still
+/// hold or not.
+fn revalidations(range: Option<Range>) -> Vec<Request> {
+    let tags = [None, Some(Tag::Own), Some(Tag::Weak), Some(Tag::Other)];
+    let dates = [None, Some(Date::Same), Some(Date::Earlier)];
+    let if_ranges = [None, Some(Tag::Own), Some(Tag::Other)];
+    let mut all = Vec::new();
+    for if_none_match in tags {
+        for if_modified_since in dates {
+            all.extend(if_ranges.map(|if_range| Request {
+                range,
+                if_none_match,
+                if_modified_since,
+                if_range: if_range.map(Validator::Tag),
+                ..Request::of(Object::Film)
+            }));
+        }
+    }
+    all
+}
+
 /// Mixtures, always the same ones.
 fn mixtures() -> impl Iterator<Item = Request> {
     let mut random = fastrand::Rng::with_seed(9110);
@@ -470,6 +499,27 @@ pub fn all() -> BTreeSet<Request> {
             ..Request::of(Object::Film)
         }));
     }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let request = Request {
+            method,
+            ..Request::of(Object::Film)
+        };
+        all.insert(Request {
+            range: small,
+            ..request.clone()
+        });
+        all.extend([Tag::Own, Tag::Other].map(|tag| Request {
+            if_match: Some(tag),
+            ..request.clone()
+        }));
+        all.extend([Tag::Own, Tag::Other].map(|tag| Request {
+            if_none_match: Some(tag),
+            ..request.clone()
+        }));
+        all.insert(request);
+    }
+    all.extend(revalidations(None));
+    all.extend(revalidations(small));
     all.extend(mixtures());
     all
 }

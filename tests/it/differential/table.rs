@@ -82,6 +82,28 @@ fn revalidates(request: &Request) -> bool {
 
 /// All of them. A difference belongs to the first that fits it.
 pub const ROWS: &[Row] = &[
+    // Methods.
+    status(
+        &[Nginx],
+        "OPTIONS",
+        |asked| asked.method == "OPTIONS",
+        (&[405], &[204]),
+        "browsers ask so before a page of another origin may send conditions (9.3.7)",
+    ),
+    status(
+        &[Apache],
+        "OPTIONS",
+        |asked| asked.method == "OPTIONS",
+        (&[200], &[204]),
+        "both say that it went well and that there is nothing to see (9.3.7, 15.3.5)",
+    ),
+    status(
+        &[Apache],
+        "POST",
+        |asked| asked.method == "POST",
+        (&[200, 206, 412], &[405]),
+        "objects are only read; Apache gives files to POST as to GET, ranges included (14.2, 15.5.6)",
+    ),
     // Conditions.
     status(
         &[Nginx],
@@ -135,7 +157,7 @@ pub const ROWS: &[Row] = &[
             let holds = asked.if_match.is_some() || asked.if_unmodified_since.is_some();
             holds && revalidates(asked)
         },
-        (&[200, 206, 416], &[304]),
+        (&[200, 206], &[304]),
         "what holds leads on to the next condition (13.2.2)",
     ),
     status(
@@ -149,7 +171,7 @@ pub const ROWS: &[Row] = &[
         &[Apache],
         "`Range`, and `If-None-Match` with the weak form of the tag",
         |asked| asked.range.is_some() && asked.if_none_match == Some(Tag::Weak),
-        (&[200, 206], &[304]),
+        (&[206], &[304]),
         "`If-None-Match` compares weakly, `Range` or not (13.1.2)",
     ),
     // Ranges.
@@ -289,16 +311,23 @@ pub const ROWS: &[Row] = &[
     field(
         &[Nginx],
         "Accept-Ranges",
-        &[206, 304, 412, 416],
+        &[206, 304, 405, 412, 416],
         NOT_SENT,
         "optional; we send it with every answer (14.3)",
     ),
     field(
         &[Apache],
         "Accept-Ranges",
-        &[416],
+        &[405, 416],
         NOT_SENT,
         "as above (14.3)",
+    ),
+    field(
+        &[Nginx],
+        "Allow",
+        &[405],
+        NOT_SENT,
+        "it has to be there (15.5.6)",
     ),
     field(
         &[Apache],
