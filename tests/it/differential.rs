@@ -2,6 +2,7 @@
 //! that the table explains.
 
 mod answers;
+mod ranges;
 mod requests;
 mod table;
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::answers::{RANGES, STATUS};
-use super::requests::{Date, Kind, Object, Request, Tag, Validator};
+use super::ranges::Kind;
+use super::requests::{Date, Object, Request, Tag, Validator};
 use crate::support::peers::Peer::{self, Apache, Nginx};
 
 /// A difference that is known.
