@@ -213,5 +213,10 @@ mod tests {
                 .unwrap();
             prop_assert_eq!(ContentRange::parse(&content_range.to_string()), Ok(content_range));
         }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "(bytes )?[0-9+*/ -]{0,50}") {
+            let _ = ContentRange::parse(&text);
+        }
     }
 }

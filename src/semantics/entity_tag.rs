@@ -128,6 +128,7 @@ impl fmt::Display for EntityTag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn tags_without_quotes_or_with_spaces_are_refused() {
@@ -173,6 +174,49 @@ mod tests {
         ] {
             assert_eq!(tag(one).strong_eq(&tag(other)), strong, "{one} {other}");
             assert_eq!(tag(one).weak_eq(&tag(other)), weak, "{one} {other}");
+        }
+    }
+    /// Any tag: the characters between the quotes are those of `etagc`.
+    fn tag() -> impl Strategy<Value = String> {
+        let opaque = "[!#-~\u{80}-\u{ff}]{0,40}";
+        (any::<bool>(), opaque).prop_map(|(weak, opaque)| {
+            let weak = if weak { "W/" } else { "" };
+            format!("{weak}\"{opaque}\"")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_what_is_parsed(text in tag()) {
+            let tag = EntityTag::parse(&text).unwrap();
+            prop_assert_eq!(tag.is_weak(), text.starts_with('W'));
+            prop_assert_eq!(tag.to_string(), text);
+        }
+
+        #[test]
+        fn a_list_is_its_tags_whatever_stands_between_them(
+            texts in prop::collection::vec((tag(), "[ \t]{0,2},[ \t,]{0,3}"), 1..10))
+        {
+            let list: String = texts.iter().flat_map(|(tag, comma)| [tag.as_str(), comma]).collect();
+            let tags = EntityTag::parse_list(&list).unwrap();
+            let parsed: Vec<_> = tags.iter().map(EntityTag::as_str).collect();
+            let written: Vec<_> = texts.iter().map(|(tag, _)| tag.as_str()).collect();
+            prop_assert_eq!(parsed, written);
+        }
+
+        #[test]
+        fn tags_that_are_strongly_equal_are_weakly_equal_and_the_same(one in tag(), other in tag()) {
+            let [one, other] = [one, other].map(|text| EntityTag::parse(&text).unwrap());
+            prop_assert_eq!(one.strong_eq(&one), !one.is_weak());
+            prop_assert!(one.weak_eq(&one));
+            prop_assert!(!one.strong_eq(&other) || one.weak_eq(&other));
+            prop_assert_eq!(one.weak_eq(&other), other.weak_eq(&one));
+        }
+
+        #[test]
+        fn no_text_makes_the_parsers_panic(text in "[\"W/, a\u{e9}\t]{0,30}") {
+            let _ = EntityTag::parse(&text);
+            let _ = EntityTag::parse_list(&text);
         }
     }
 }

@@ -45,6 +45,7 @@ impl fmt::Display for HttpDate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn all_three_date_forms_are_the_same_moment() {
@@ -67,5 +68,25 @@ mod tests {
         assert_eq!(HttpDate::from_epoch_seconds(-1), None);
         assert_eq!(HttpDate::from_epoch_seconds(i64::MAX), None);
         assert!(HttpDate::from_epoch_seconds(253_402_300_799).is_some());
+    }
+    proptest! {
+        #[test]
+        fn what_is_printed_is_what_is_parsed(seconds in 0..=LAST_SECOND) {
+            let date = HttpDate::from_epoch_seconds(i64::try_from(seconds).unwrap()).unwrap();
+            prop_assert_eq!(HttpDate::parse(&date.to_string()), Some(date));
+        }
+
+        #[test]
+        fn a_later_date_is_greater(seconds in 0..LAST_SECOND) {
+            let [one, next] = [seconds, seconds + 1].map(|seconds| {
+                HttpDate::from_epoch_seconds(i64::try_from(seconds).unwrap())
+            });
+            prop_assert!(one.unwrap() < next.unwrap());
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC*|[A-Za-z]{3,9},? [0-9]{1,2}[ -][A-Z][a-z]{2}[ -][0-9]{2,4} [0-9:]{5,9} GMT") {
+            let _ = HttpDate::parse(&text);
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod content;
+pub mod multipart;
+pub mod peers;
 pub mod program;
 pub mod s3;
 pub mod scripted;

@@ -42,7 +42,8 @@ impl TestService {
         Self::at("test-bucket", access, change).await
     }
 
-    async fn at(
+    /// A service over a bucket of an S3.
+    pub async fn at(
         bucket: &str,
         access: ExplicitAccess,
         change: impl FnOnce(&mut ServiceConfig),
