@@ -52,21 +52,18 @@ pub fn by_extension(key: &str) -> Option<&'static str> {
 /// The type of what nothing better is known of.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The type to send: the stored one if it says something, else by the key's extension. Uploads
+/// The type that is told: the stored one if it says something, else by the key's extension. Uploads
 /// without a type are stored as `binary/octet-stream`, the commonest reason that media in S3 does
 /// not play.
 #[must_use]
-pub fn repaired<'a>(stored: Option<&'a str>, key: &str) -> &'a str {
+pub fn told<'a>(stored: Option<&'a str>, key: &str) -> Option<&'a str> {
     let says_something = |stored: &&str| {
         let essence = stored.split(';').next().unwrap_or(stored).trim();
         is_media_type(stored)
             && !essence.eq_ignore_ascii_case(OCTET_STREAM)
             && !essence.eq_ignore_ascii_case("binary/octet-stream")
     };
-    stored
-        .filter(says_something)
-        .or_else(|| by_extension(key))
-        .unwrap_or(OCTET_STREAM)
+    stored.filter(says_something).or_else(|| by_extension(key))
 }
 
 /// True for exactly one media type, `type/subtype` with parameters at most (RFC 9110 section 8.3.1).
@@ -134,28 +131,28 @@ mod tests {
     #[test]
     fn a_stored_type_that_says_something_stands_and_others_are_repaired_by_extension() {
         for (stored, key, sent) in [
-            (Some("video/mp4"), "a.webm", "video/mp4"),
-            (Some("Audio/MPEG; x=y"), "a", "Audio/MPEG; x=y"),
-            (Some("text/html"), "a.mp4", "text/html"),
-            (None, "films/a.MP4", "video/mp4"),
+            (Some("video/mp4"), "a.webm", Some("video/mp4")),
+            (Some("Audio/MPEG; x=y"), "a", Some("Audio/MPEG; x=y")),
+            (Some("text/html"), "a.mp4", Some("text/html")),
+            (None, "films/a.MP4", Some("video/mp4")),
             (
                 Some("binary/octet-stream"),
                 "a.m3u8",
-                "application/vnd.apple.mpegurl",
+                Some("application/vnd.apple.mpegurl"),
             ),
-            (Some("Application/Octet-Stream"), "a.vtt", "text/vtt"),
+            (Some("Application/Octet-Stream"), "a.vtt", Some("text/vtt")),
             (
                 Some("application/octet-stream; charset=x"),
                 "a.mp3",
-                "audio/mpeg",
+                Some("audio/mpeg"),
             ),
-            (Some("video/mp4, text/html"), "a.mp4", "video/mp4"),
-            (Some("video"), "a.webm", "video/webm"),
-            (None, "a.html", OCTET_STREAM),
-            (None, "a", OCTET_STREAM),
-            (Some("binary/octet-stream"), "mp4", OCTET_STREAM),
+            (Some("video/mp4, text/html"), "a.mp4", Some("video/mp4")),
+            (Some("video"), "a.webm", Some("video/webm")),
+            (None, "a.html", None),
+            (None, "a", None),
+            (Some("binary/octet-stream"), "mp4", None),
         ] {
-            assert_eq!(repaired(stored, key), sent, "{stored:?} {key}");
+            assert_eq!(told(stored, key), sent, "{stored:?} {key}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! S3's nouns: keys, prefixes, bucket names, and what is known of an object.
 
 pub mod bucket;
+pub mod first_bytes;
 pub mod key;
 pub mod media_type;
 pub mod prefix;

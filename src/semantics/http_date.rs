@@ -34,6 +34,16 @@ impl HttpDate {
         let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
         Some(Self(time.into()))
     }
+
+    /// The second that a moment lies in. What is before 1970 or after 9999 cannot be written, and a
+    /// clock that says so is wrong anyway: it becomes the nearest that can.
+    #[must_use]
+    pub fn at(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since.unwrap_or_default().as_secs().min(LAST_SECOND);
+        let whole = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        Self(whole.unwrap_or(SystemTime::UNIX_EPOCH).into())
+    }
 }
 
 impl fmt::Display for HttpDate {
@@ -69,6 +79,19 @@ mod tests {
         assert_eq!(HttpDate::from_epoch_seconds(i64::MAX), None);
         assert!(HttpDate::from_epoch_seconds(253_402_300_799).is_some());
     }
+
+    #[test]
+    fn a_moment_is_written_as_its_second_or_the_nearest_that_can_be_written() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let at = |time| HttpDate::at(time).to_string();
+        let second = epoch + Duration::from_millis(784_111_777_999);
+        assert_eq!(at(second), "Sun, 06 Nov 1994 08:49:37 GMT");
+        let before = epoch - Duration::from_secs(1);
+        assert_eq!(at(before), "Thu, 01 Jan 1970 00:00:00 GMT");
+        let beyond = epoch + Duration::from_secs(LAST_SECOND + 1);
+        assert_eq!(at(beyond), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
     proptest! {
         #[test]
         fn what_is_printed_is_what_is_parsed(seconds in 0..=LAST_SECOND) {

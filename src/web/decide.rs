@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::content_type;
 use super::extract::{Asked, Want};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{CompleteLength, Conditions, EntityTag, RangeSpec, Selection};
@@ -23,6 +24,9 @@ pub struct Decided {
     pub selection: Selection,
     /// Of which version.
     pub representation: Representation,
+    /// What is sent as its `Content-Type`, the same for every answer that has one; empty for 304, 412
+    /// and 416.
+    pub content_type: String,
     /// Its bytes, for [`Selection::Whole`] and [`Selection::Part`] of a GET that have some; those of
     /// the first part for [`Selection::Parts`].
     pub body: Option<OpenBody>,
@@ -46,10 +50,14 @@ pub async fn decide(
     asked: &Asked,
     limit: Duration,
 ) -> Result<Decided, ReadError> {
+    let once = || async {
+        let outcome = attempt(reader, key, asked).await?;
+        typed(reader, key, outcome).await
+    };
     let decision = async {
-        match attempt(reader, key, asked).await {
+        match once().await {
             // The object was replaced between two calls: decide again on the new version, once.
-            Err(error) if error.kind == ReadErrorKind::Changed => attempt(reader, key, asked).await,
+            Err(error) if error.kind == ReadErrorKind::Changed => once().await,
             outcome => outcome,
         }
     };
@@ -62,11 +70,52 @@ pub async fn decide(
     }
 }
 
+/// A decision whose type is not known yet.
+struct Outcome {
+    selection: Selection,
+    representation: Representation,
+    body: Option<OpenBody>,
+}
+
+/// Adds the type, where the answer tells one.
+async fn typed(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    outcome: Outcome,
+) -> Result<Decided, ReadError> {
+    let Outcome {
+        selection,
+        representation,
+        mut body,
+    } = outcome;
+    let read = match &selection {
+        Selection::Whole => representation.length.whole(),
+        Selection::Part(part) => Some(*part),
+        Selection::Parts(parts) => parts.first().copied(),
+        Selection::NotModified | Selection::PreconditionFailed | Selection::Unsatisfiable => {
+            return Ok(Decided {
+                selection,
+                representation,
+                content_type: String::new(),
+                body,
+            });
+        }
+    };
+    let at_hand = body.as_mut().zip(read);
+    let content_type = content_type::of(reader, key, &representation, at_hand).await?;
+    Ok(Decided {
+        selection,
+        representation,
+        content_type,
+        body,
+    })
+}
+
 async fn attempt(
     reader: &dyn ObjectReader,
     key: &ObjectKey,
     asked: &Asked,
-) -> Result<Decided, ReadError> {
+) -> Result<Outcome, ReadError> {
     let conditions = &asked.conditions;
     match first_call(asked) {
         FirstCall::Head => {
@@ -126,7 +175,7 @@ async fn settle(
     key: &ObjectKey,
     asked: &Asked,
     known: Representation,
-) -> Result<Decided, ReadError> {
+) -> Result<Outcome, ReadError> {
     let selection = select(&asked.conditions, &known);
     let range = match &selection {
         Selection::Whole if asked.want == Want::Body && !known.length.is_empty() => None,
@@ -137,7 +186,7 @@ async fn settle(
         | Selection::NotModified
         | Selection::PreconditionFailed
         | Selection::Unsatisfiable => {
-            return Ok(Decided {
+            return Ok(Outcome {
                 selection,
                 representation: known,
                 body: None,
@@ -196,7 +245,7 @@ fn fits(conditions: &Conditions, read: &ObjectRead) -> bool {
 }
 
 /// Waits for the first bytes.
-async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Decided, ReadError> {
+async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Outcome, ReadError> {
     let ObjectRead {
         representation,
         extent,
@@ -214,7 +263,7 @@ async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Decided, Read
             }
         },
     };
-    Ok(Decided {
+    Ok(Outcome {
         selection,
         representation,
         body,

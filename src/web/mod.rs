@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod body;
+pub mod content_type;
 pub mod cors;
 pub mod decide;
 pub mod entry;

@@ -2,20 +2,14 @@
 
 use actix_web::HttpResponseBuilder;
 
+use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
-use crate::object::{ObjectKey, Representation};
+use crate::semantics::HttpDate;
 
 /// What an active type is sent with: the browser shows it as a document without scripts, forms,
 /// plugins and our origin, if at all, since it is also sent as an attachment.
 const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
-
-/// The type to send, the same for every answer about an object.
-#[must_use]
-pub fn content_type<'a>(representation: &'a Representation, key: &ObjectKey) -> &'a str {
-    let stored = representation.content_type.as_ref();
-    media_type::repaired(stored.map(FieldValue::as_str), key.as_str())
-}
 
 /// Fields of 200 and 206 that describe the object, whose own type this is; the answer's
 /// `Content-Type` may be another, for several parts.
@@ -24,10 +18,11 @@ pub fn describe(
     representation: &Representation,
     cache_control: &FieldValue,
     content_type: &str,
+    now: HttpDate,
 ) {
     validate(builder, representation, cache_control);
     if let Some(modified) = representation.validators.last_modified {
-        builder.insert_header(("last-modified", modified.to_string()));
+        last_modified(builder, modified, now);
     }
     insert(
         builder,
@@ -55,12 +50,19 @@ pub fn revalidate(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
     cache_control: &FieldValue,
+    now: HttpDate,
 ) {
     validate(builder, representation, cache_control);
     let validators = &representation.validators;
     if let (None, Some(modified)) = (&validators.etag, validators.last_modified) {
-        builder.insert_header(("last-modified", modified.to_string()));
+        last_modified(builder, modified, now);
     }
+}
+
+/// Never later than the answer's own `Date` (RFC 9110 section 8.8.2.1): S3's clock may be ahead of
+/// ours.
+fn last_modified(builder: &mut HttpResponseBuilder, modified: HttpDate, now: HttpDate) {
+    builder.insert_header(("last-modified", modified.min(now).to_string()));
 }
 
 fn validate(

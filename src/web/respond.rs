@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
@@ -17,7 +18,7 @@ use super::object_body::ObjectContent;
 use super::problem::ServeError;
 use super::{Shared, Worker, object_headers};
 use crate::object::{ObjectKey, Representation};
-use crate::semantics::{ContentRange, InclRange, Selection};
+use crate::semantics::{ContentRange, HttpDate, InclRange, Selection};
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::version::PinnedVersion;
 use crate::telemetry::AccessRecord;
@@ -49,6 +50,9 @@ pub struct Text {
 /// What answers that must not be kept are sent with.
 const NO_STORE: &str = "no-store";
 
+/// What answers about an object are sent with.
+const ACCEPT_RANGES: (&str, &str) = ("accept-ranges", "bytes");
+
 /// Renders an answer, or the failure that came instead, and hands the access record to its body.
 pub fn respond(
     request: &HttpRequest,
@@ -60,6 +64,7 @@ pub fn respond(
         request,
         worker,
         shared: &worker.shared,
+        now: HttpDate::at(SystemTime::now()),
         record,
     };
     match reply {
@@ -75,6 +80,8 @@ struct Answer<'a> {
     request: &'a HttpRequest,
     worker: &'a Worker,
     shared: &'a Shared,
+    /// `Date`, and the latest that `Last-Modified` may be.
+    now: HttpDate,
     record: AccessRecord,
 }
 
@@ -83,16 +90,16 @@ impl Answer<'_> {
         let Decided {
             selection,
             representation,
+            content_type,
             body,
         } = decided;
         let cache_control = &self.shared.config.cache_control;
         let complete = representation.length;
-        let content_type = object_headers::content_type(&representation, key).to_owned();
         log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
         let (mut builder, promised, body) = match selection {
-            Selection::Whole => (self.head(StatusCode::OK), complete.bytes(), body),
+            Selection::Whole => (self.object_head(StatusCode::OK), complete.bytes(), body),
             Selection::Part(part) => {
-                let mut builder = self.head(StatusCode::PARTIAL_CONTENT);
+                let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
                 if let Some(content_range) = ContentRange::new(part, complete) {
                     builder.insert_header(("content-range", content_range.to_string()));
                 }
@@ -102,8 +109,8 @@ impl Answer<'_> {
                 return self.parts(&parts, &representation, &content_type, body, key);
             }
             Selection::NotModified => {
-                let mut builder = self.head(StatusCode::NOT_MODIFIED);
-                object_headers::revalidate(&mut builder, &representation, cache_control);
+                let mut builder = self.object_head(StatusCode::NOT_MODIFIED);
+                object_headers::revalidate(&mut builder, &representation, cache_control, self.now);
                 return self.without_body(builder);
             }
             Selection::PreconditionFailed => return self.failure(&ServeError::PreconditionFailed),
@@ -113,7 +120,13 @@ impl Answer<'_> {
             }
         };
         builder.insert_header(("content-type", content_type.as_str()));
-        object_headers::describe(&mut builder, &representation, cache_control, &content_type);
+        object_headers::describe(
+            &mut builder,
+            &representation,
+            cache_control,
+            &content_type,
+            self.now,
+        );
         match body {
             Some(body) => self.stream(builder, body, promised),
             None if self.want() == Want::HeadOnly => self.finish(builder, 0, |record, turn| {
@@ -141,10 +154,16 @@ impl Answer<'_> {
         };
         let framing = Framing::new(parts, representation.length, content_type);
         let promised = framing.length();
-        let mut builder = self.head(StatusCode::PARTIAL_CONTENT);
+        let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
         builder.insert_header(("content-type", framing.content_type()));
         let cache_control = &self.shared.config.cache_control;
-        object_headers::describe(&mut builder, representation, cache_control, content_type);
+        object_headers::describe(
+            &mut builder,
+            representation,
+            cache_control,
+            content_type,
+            self.now,
+        );
         let version = PinnedVersion {
             reader: Arc::clone(&self.worker.reader),
             key: key.clone(),
@@ -191,7 +210,7 @@ impl Answer<'_> {
         let mut builder = self.head(text.status);
         builder
             .insert_header(("content-type", text.content_type))
-            .insert_header(("cache-control", "no-cache"))
+            .insert_header(("cache-control", NO_STORE))
             .insert_header(("referrer-policy", "no-referrer"));
         if let Some(policy) = text.policy {
             builder.insert_header(("content-security-policy", policy));
@@ -215,7 +234,11 @@ impl Answer<'_> {
                 builder.insert_header(("allow", "GET, HEAD, OPTIONS"));
             }
             ServeError::Unsatisfiable(_, complete) => {
+                builder.insert_header(ACCEPT_RANGES);
                 builder.insert_header(("content-range", format!("bytes */{complete}")));
+            }
+            ServeError::PreconditionFailed => {
+                builder.insert_header(ACCEPT_RANGES);
             }
             ServeError::TargetTooLong
             | ServeError::HeadTooLarge
@@ -224,11 +247,18 @@ impl Answer<'_> {
             | ServeError::NothingHere
             | ServeError::Misdirected
             | ServeError::Query(_)
-            | ServeError::PreconditionFailed
             | ServeError::Read(_) => {}
         }
         let body = error.body(self.record.id());
         self.short(builder, Bytes::from(body))
+    }
+
+    /// What every answer about an object carries. Elsewhere no ranges are served, and RFC 9110
+    /// section 14.3 has the field speak for the target.
+    fn object_head(&self, status: StatusCode) -> HttpResponseBuilder {
+        let mut builder = self.head(status);
+        builder.insert_header(ACCEPT_RANGES);
+        builder
     }
 
     /// What every answer carries.
@@ -236,7 +266,7 @@ impl Answer<'_> {
         let config = &self.shared.config;
         let mut builder = HttpResponse::build(status);
         builder
-            .insert_header(("accept-ranges", "bytes"))
+            .insert_header(("date", self.now.to_string()))
             .insert_header(("x-content-type-options", "nosniff"))
             .insert_header(("x-request-id", self.record.id().as_str()));
         config.cors.apply(self.request, &mut builder);

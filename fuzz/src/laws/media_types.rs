@@ -1,23 +1,31 @@
 //! `Content-Type` as S3 has it stored, which whoever uploads chooses.
 
-use s3reel::object::media_type::{by_extension, is_active, is_media_type, repaired};
+use s3reel::object::first_bytes::by_first_bytes;
+use s3reel::object::media_type::{by_extension, is_active, is_media_type, told};
 use s3reel::object::representation::FieldValue;
 
 /// The laws for a stored type. A key of the same text has to stand too.
 pub fn hold(value: &[u8]) {
+    let guessed = by_first_bytes(value);
+    assert!(guessed.is_none_or(|guessed| is_media_type(guessed) && !is_active(guessed)));
     let Ok(text) = std::str::from_utf8(value) else {
         return;
     };
     for key in [text, &format!("films/{text}.mp4")] {
-        let guessed = repaired(None, key);
-        assert!(is_media_type(guessed) && !is_active(guessed), "{key:?}");
-        assert!(by_extension(key).is_none_or(|known| known == guessed));
+        let guessed = told(None, key);
+        assert!(
+            guessed.is_none_or(|guessed| is_media_type(guessed) && !is_active(guessed)),
+            "{key:?}"
+        );
+        assert_eq!(by_extension(key), guessed);
     }
     let Some(stored) = FieldValue::parse(text) else {
         return;
     };
     let stored = stored.as_str();
-    let sent = repaired(Some(stored), "films/a.mp4");
+    let Some(sent) = told(Some(stored), "films/a.mp4") else {
+        panic!("{stored:?} hides the extension");
+    };
     assert!(is_media_type(sent), "{sent:?} is sent");
     assert!(sent == stored || sent == "video/mp4", "{sent:?} is sent");
     // Whether or not a browser knows that a backslash takes the meaning from a quote.

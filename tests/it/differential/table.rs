@@ -312,14 +312,14 @@ pub const ROWS: &[Row] = &[
     field(
         &[Nginx],
         "Accept-Ranges",
-        &[206, 304, 405, 412, 416],
+        &[206, 304, 412, 416],
         NOT_SENT,
-        "optional; we send it with every answer (14.3)",
+        "optional; we send it with every answer about an object (14.3)",
     ),
     field(
         &[Apache],
         "Accept-Ranges",
-        &[405, 416],
+        &[416],
         NOT_SENT,
         "as above (14.3)",
     ),

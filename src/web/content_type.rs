@@ -1,0 +1,90 @@
+//! Which `Content-Type` an answer about an object has: what S3 says, else what the key's extension
+//! says, else what the first bytes say. A probe, a HEAD and a whole film get the same.
+
+use std::future::poll_fn;
+
+use bytes::{Bytes, BytesMut};
+
+use super::decide::OpenBody;
+use crate::object::first_bytes::{FIRST_BYTES, by_first_bytes};
+use crate::object::media_type::{OCTET_STREAM, told};
+use crate::object::representation::FieldValue;
+use crate::object::{ObjectKey, Representation};
+use crate::semantics::{InclRange, RangeSpec};
+use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::{ObjectReader, ReadRequest};
+
+/// The type of an object. `at_hand` is a read of it and what that read is of; if it does not begin at
+/// the beginning, or ends too early, and nothing else tells, the first bytes are read by themselves.
+///
+/// # Errors
+/// Those of reading, [`ReadErrorKind::Changed`] among them.
+pub async fn of(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    representation: &Representation,
+    at_hand: Option<(&mut OpenBody, InclRange)>,
+) -> Result<String, ReadError> {
+    let stored = representation.content_type.as_ref();
+    if let Some(told) = told(stored.map(FieldValue::as_str), key.as_str()) {
+        return Ok(told.to_owned());
+    }
+    // Always so many and no more, so that every answer looks at the same bytes.
+    let wanted = representation.length.bytes().min(FIRST_BYTES);
+    let last = wanted.checked_sub(1);
+    let Some(range) = last.and_then(|last| InclRange::new(0, last)) else {
+        return Ok(OCTET_STREAM.to_owned());
+    };
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let has_them = |(_, of): &(_, InclRange)| of.first() == 0 && of.last() >= range.last();
+    let media_type = if let Some((body, _)) = at_hand.filter(has_them) {
+        fill(body, wanted).await?;
+        by_first_bytes(body.first.get(..wanted).unwrap_or_default())
+    } else {
+        let mut body = open(reader, key, representation, range).await?;
+        fill(&mut body, wanted).await?;
+        by_first_bytes(body.first.get(..wanted).unwrap_or_default())
+    };
+    Ok(media_type.unwrap_or(OCTET_STREAM).to_owned())
+}
+
+/// Opens a read of a range of the version that is known.
+async fn open(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    known: &Representation,
+    range: InclRange,
+) -> Result<OpenBody, ReadError> {
+    let etag = known.validators.etag.as_ref();
+    let request = ReadRequest {
+        key: key.clone(),
+        range: Some(RangeSpec::from(range)),
+        if_match: etag.filter(|tag| !tag.is_weak()).cloned(),
+    };
+    let read = reader.read(request).await?;
+    if read.representation.length != known.length || read.extent != Some(range) {
+        let target = format!("first bytes of {key}");
+        return Err(ReadError::new(ReadErrorKind::Changed, target));
+    }
+    Ok(OpenBody {
+        first: Bytes::new(),
+        rest: read.body,
+    })
+}
+
+/// Waits until this many bytes have come in the first piece, which a network may cut anywhere.
+async fn fill(body: &mut OpenBody, wanted: usize) -> Result<(), ReadError> {
+    if body.first.len() >= wanted {
+        return Ok(());
+    }
+    let mut bytes = BytesMut::from(&*body.first);
+    while bytes.len() < wanted {
+        let Some(piece) = poll_fn(|cx| body.rest.as_mut().poll_next(cx)).await else {
+            let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
+            return Err(ReadError::new(kind, "an object without its first bytes"));
+        };
+        bytes.extend_from_slice(&piece?);
+    }
+    body.first = bytes.freeze();
+    Ok(())
+}
