@@ -15,6 +15,7 @@ use crate::service::{ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
+use crate::units::parse_size;
 use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
 use faults::{Faults, Reader};
 use settings::Settings;
@@ -142,6 +143,13 @@ fn timeouts(read: &mut Reader, settings: &Settings) -> OriginTimeouts {
             settings.origin_idle_timeout.as_ref(),
         )
         .unwrap_or(default.idle),
+        min_rate: read
+            .optional(
+                "S3REEL_ORIGIN_MIN_RATE",
+                settings.origin_min_rate.as_ref(),
+                |text| parse_size(text).map_err(|error| error.to_string()),
+            )
+            .unwrap_or(default.min_rate),
         total: default.total,
     }
 }
@@ -165,6 +173,16 @@ fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
                 settings.request_head_timeout.as_ref(),
             )
             .unwrap_or(default.request_head_timeout),
+        origin_concurrency: read
+            .optional(
+                "S3REEL_ORIGIN_CONCURRENCY",
+                settings.origin_concurrency.as_ref(),
+                |text| match text.parse() {
+                    Ok(calls @ 1..=1_000_000) => Ok(calls),
+                    _ => Err("a whole number from 1 to 1000000".to_owned()),
+                },
+            )
+            .unwrap_or(default.origin_concurrency),
         drain_delay: read
             .duration("S3REEL_DRAIN_DELAY", settings.drain_delay.as_ref())
             .unwrap_or(default.drain_delay),

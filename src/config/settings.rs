@@ -49,6 +49,12 @@ pub struct Settings {
     /// Longest silence of S3 within a body that the viewer is ready for [default: 6s].
     #[arg(long, env = "S3REEL_ORIGIN_IDLE_TIMEOUT", value_name = "DURATION")]
     pub origin_idle_timeout: Option<String>,
+    /// Bytes a second that S3 has to send, over 30 s that the viewer is ready for them [default: 16KiB].
+    #[arg(long, env = "S3REEL_ORIGIN_MIN_RATE", value_name = "SIZE")]
+    pub origin_min_rate: Option<String>,
+    /// Calls to S3 that may await the head of their answer at once [default: 256].
+    #[arg(long, env = "S3REEL_ORIGIN_CONCURRENCY", value_name = "N")]
+    pub origin_concurrency: Option<String>,
     /// Longest wait for a request head [default: 10s].
     #[arg(long, env = "S3REEL_REQUEST_HEAD_TIMEOUT", value_name = "DURATION")]
     pub request_head_timeout: Option<String>,

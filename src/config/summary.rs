@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use crate::storage::s3::client::Access;
-use crate::units::format_duration;
+use crate::units::{format_duration, format_size};
 use crate::web::{Browse, CorsPolicy};
 
 impl Config {
@@ -48,6 +48,11 @@ impl Config {
                 time(s3.timeouts.first_byte),
             ),
             ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(s3.timeouts.idle)),
+            ("S3REEL_ORIGIN_MIN_RATE", format_size(s3.timeouts.min_rate)),
+            (
+                "S3REEL_ORIGIN_CONCURRENCY",
+                server.origin_concurrency.to_string(),
+            ),
             (
                 "S3REEL_REQUEST_HEAD_TIMEOUT",
                 time(server.request_head_timeout),

@@ -18,7 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::Connection;
+use crate::storage::gate::{Gate, Gated};
 use crate::storage::resume::Resuming;
+use crate::storage::retry::RetryBudget;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
@@ -44,6 +46,10 @@ pub struct ServerConfig {
     pub workers: usize,
     /// `S3REEL_REQUEST_HEAD_TIMEOUT`: how long a request head may take; default 10 s.
     pub request_head_timeout: Duration,
+    /// `S3REEL_ORIGIN_CONCURRENCY`: calls to S3 that may await the head of their answer at once, over
+    /// all workers; default 256. As many again wait for up to a second. More let a slow S3 tie up
+    /// more of us, and ask more of it.
+    pub origin_concurrency: usize,
     /// `S3REEL_DRAIN_DELAY`: how long after SIGTERM new connections are still taken, so that
     /// balancers can notice; default 5 s.
     pub drain_delay: Duration,
@@ -57,6 +63,7 @@ impl Default for ServerConfig {
         Self {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             request_head_timeout: Duration::from_secs(10),
+            origin_concurrency: 256,
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
         }
@@ -168,6 +175,8 @@ fn start_viewers(
     let shared = Arc::clone(shared);
     let connection = connection.clone();
     let keep_alive = shared.config.keep_alive;
+    let budget = Arc::new(RetryBudget::default());
+    let gate = Arc::new(Gate::new(config.origin_concurrency));
     // Runs once in each worker's thread.
     let app = move || {
         let metrics = || Arc::clone(&shared.metrics);
@@ -179,7 +188,12 @@ fn start_viewers(
         App::new()
             .app_data(web::Data::new(Worker {
                 shared: Arc::clone(&shared),
-                reader: Arc::new(Resuming::new(Arc::new(reader), metrics())),
+                reader: Arc::new(Resuming::new(
+                    Arc::new(Gated::new(reader, Arc::clone(&gate))),
+                    metrics(),
+                    Arc::clone(&budget),
+                    shared.config.origin_total,
+                )),
                 lister: Box::new(lister),
                 pauses: Pauses::start(shared.config.viewer_hold),
             }))

@@ -38,6 +38,7 @@ pub struct Metrics {
     s3_bytes: Counter,
     s3_bad_answers: CounterVec,
     s3_bodies_open: IntGauge,
+    s3_retries: CounterVec,
     s3_resumes: CounterVec,
 }
 
@@ -108,6 +109,11 @@ impl Metrics {
                 "s3reel_s3_bodies_open",
                 "Object bodies of S3 that are being read.",
             )?,
+            s3_retries: register.counters(
+                "s3reel_s3_retries_total",
+                "Calls that were made again before their answer had begun, by reason.",
+                &["reason"],
+            )?,
             s3_resumes: register.counters(
                 "s3reel_s3_resumes_total",
                 "Reads that were opened again inside an answer, by reason and outcome.",
@@ -175,6 +181,11 @@ impl Metrics {
             .with_label_values(&[operation, outcome])
             .inc();
         self.s3_first_byte.observe(after.as_secs_f64());
+    }
+
+    /// A call to S3 is made again.
+    pub fn s3_retried(&self, reason: &str) {
+        self.s3_retries.with_label_values(&[reason]).inc();
     }
 
     /// Body bytes arrived from S3.

@@ -80,7 +80,9 @@ impl ServeError {
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => StatusCode::NOT_FOUND,
                 ReadErrorKind::Archived => StatusCode::CONFLICT,
-                ReadErrorKind::Throttled => StatusCode::SERVICE_UNAVAILABLE,
+                ReadErrorKind::Throttled | ReadErrorKind::Overloaded => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 ReadErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
                 // An object that keeps changing under us, or a range that S3 refuses although it
                 // exists, is an origin that contradicts itself.
@@ -114,6 +116,7 @@ impl ServeError {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => "not-found",
                 ReadErrorKind::Archived => "archived",
                 ReadErrorKind::Throttled => "storage-busy",
+                ReadErrorKind::Overloaded => "storage-queue-full",
                 ReadErrorKind::TimedOut => "storage-timeout",
                 ReadErrorKind::Changed | ReadErrorKind::RangeNotSatisfiable => "object-changing",
                 ReadErrorKind::Denied | ReadErrorKind::Misconfigured => "storage-misconfigured",
@@ -158,7 +161,7 @@ impl ServeError {
         };
         match error.kind {
             // Spread over a second or two, or all viewers come back together.
-            ReadErrorKind::Throttled => {
+            ReadErrorKind::Throttled | ReadErrorKind::Overloaded => {
                 let told = error.retry_after.map_or(0, |told| told.as_secs());
                 Some(told.max(1).saturating_add(fastrand::u64(0..2)))
             }
@@ -225,6 +228,9 @@ fn read_detail(kind: ReadErrorKind) -> &'static str {
         ReadErrorKind::Throttled => {
             "The storage is busy; try again after the time given in Retry-After."
         }
+        ReadErrorKind::Overloaded => {
+            "Too many requests wait for the storage; try again after the time given in Retry-After."
+        }
         ReadErrorKind::TimedOut => "The storage did not answer in time; try again shortly.",
         ReadErrorKind::Changed | ReadErrorKind::RangeNotSatisfiable => {
             "The object was being replaced while it was read; try again."
@@ -255,6 +261,7 @@ mod tests {
             (ReadErrorKind::Denied, 502),
             (ReadErrorKind::Archived, 409),
             (ReadErrorKind::Throttled, 503),
+            (ReadErrorKind::Overloaded, 503),
             (ReadErrorKind::Unreachable, 502),
             (ReadErrorKind::OriginFailed, 502),
             (ReadErrorKind::BadAnswer(BadAnswer::Length), 502),

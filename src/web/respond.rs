@@ -147,8 +147,9 @@ impl Answer<'_> {
         body: Option<OpenBody>,
         key: &ObjectKey,
     ) -> HttpResponse<ViewerBody> {
-        let etag = representation.validators.etag.clone();
-        let (Some(etag), Some(first)) = (etag, body) else {
+        let reader = Arc::clone(&self.worker.reader);
+        let version = PinnedVersion::new(reader, key.clone(), representation);
+        let (Some(version), Some(first)) = (version, body) else {
             let error = ReadError::new(ReadErrorKind::Internal, "parts without a version");
             return self.failure(&ServeError::Read(error));
         };
@@ -164,12 +165,6 @@ impl Answer<'_> {
             content_type,
             self.now,
         );
-        let version = PinnedVersion {
-            reader: Arc::clone(&self.worker.reader),
-            key: key.clone(),
-            etag,
-            complete: representation.length,
-        };
         let body = MultipartBody::new(version, framing, parts, first).open();
         self.stream(builder, body, promised)
     }

@@ -75,6 +75,9 @@ pub struct OriginTimeouts {
     /// `S3REEL_ORIGIN_IDLE_TIMEOUT`: between two pieces of a body while the viewer is ready for
     /// more; default 6 s.
     pub idle: Duration,
+    /// `S3REEL_ORIGIN_MIN_RATE`: bytes a second that a body has to bring, over 30 s in which the viewer
+    /// waits for it; default 16 KiB, 0 for no limit. A read that is slower is opened again.
+    pub min_rate: u64,
     /// All calls and attempts of one request together; 10 s.
     pub total: Duration,
 }
@@ -85,13 +88,11 @@ impl Default for OriginTimeouts {
             connect: Duration::from_secs(1),
             first_byte: Duration::from_secs(3),
             idle: Duration::from_secs(6),
+            min_rate: 16 * 1024,
             total: Duration::from_secs(10),
         }
     }
 }
-
-/// Attempts for one call to S3, the first included. They end before [`OriginTimeouts::total`].
-const MAX_ATTEMPTS: u32 = 3;
 
 /// Everything needed to make clients: the loaded configuration, shared by all, so that
 /// credentials are fetched once and not by each worker.
@@ -140,7 +141,8 @@ impl S3Connection {
         let config = config
             .force_path_style(self.force_path_style)
             .timeout_config(timeouts(self.config.timeouts))
-            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            // Calls are made again by one layer with one budget for all: `storage::retry`.
+            .retry_config(RetryConfig::disabled())
             // A stall is ours to notice: theirs tolerates one byte a second.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // Ranged answers carry no checksum that fits them, and servers that send the whole

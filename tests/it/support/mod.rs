@@ -13,7 +13,7 @@ pub mod service;
 pub use client::{Client, Response};
 pub use content::content;
 pub use s3::TestS3;
-pub use scripted::{Scripted, Step};
+pub use scripted::{Asked, Scripted, Step};
 pub use service::TestService;
 
 use std::future::Future;
