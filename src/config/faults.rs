@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::units::parse_duration;
+use crate::units::{parse_duration, parse_size};
 
 /// One wrong setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,13 @@ impl Reader {
             Ok(Duration::ZERO) => Err("a duration above zero, such as 3s".to_owned()),
             Ok(duration) => Ok(duration),
             Err(error) => Err(error.to_string()),
+        })
+    }
+
+    /// Reads a size in bytes.
+    pub(super) fn size(&mut self, variable: &'static str, text: Option<&String>) -> Option<u64> {
+        self.optional(variable, text, |text| {
+            parse_size(text).map_err(|error| error.to_string())
         })
     }
 

@@ -9,6 +9,7 @@ pub mod summary;
 
 use std::net::SocketAddr;
 
+use crate::connection::ViewerLimits;
 use crate::object::representation::FieldValue;
 use crate::object::{BucketName, KeyPrefix};
 use crate::service::{ServerConfig, ServiceConfig};
@@ -165,12 +166,28 @@ fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
                 settings.request_head_timeout.as_ref(),
             )
             .unwrap_or(default.request_head_timeout),
+        viewer: viewer_limits(read, settings),
         drain_delay: read
             .duration("S3REEL_DRAIN_DELAY", settings.drain_delay.as_ref())
             .unwrap_or(default.drain_delay),
         drain_timeout: read
             .duration("S3REEL_DRAIN_TIMEOUT", settings.drain_timeout.as_ref())
             .unwrap_or(default.drain_timeout),
+    }
+}
+
+fn viewer_limits(read: &mut Reader, settings: &Settings) -> ViewerLimits {
+    let default = ViewerLimits::default();
+    let timeout = settings.viewer_timeout.as_ref();
+    let min_rate = settings.viewer_min_rate.as_ref();
+    ViewerLimits {
+        timeout: read
+            .positive_duration("S3REEL_VIEWER_TIMEOUT", timeout)
+            .unwrap_or(default.timeout),
+        min_rate: read
+            .size("S3REEL_VIEWER_MIN_RATE", min_rate)
+            .unwrap_or(default.min_rate),
+        window: default.window,
     }
 }
 

@@ -58,6 +58,12 @@ pub struct Settings {
     /// How long a viewer may take nothing before its read from S3 is given up [default: 10s].
     #[arg(long, env = "S3REEL_VIEWER_HOLD", value_name = "DURATION")]
     pub viewer_hold: Option<String>,
+    /// How long a viewer may take nothing before its connection is closed [default: 15m].
+    #[arg(long, env = "S3REEL_VIEWER_TIMEOUT", value_name = "DURATION")]
+    pub viewer_timeout: Option<String>,
+    /// Bytes a second that a viewer takes at least unless it pauses [default: 1KiB].
+    #[arg(long, env = "S3REEL_VIEWER_MIN_RATE", value_name = "SIZE")]
+    pub viewer_min_rate: Option<String>,
     /// How long after SIGTERM new connections are still taken [default: 5s].
     #[arg(long, env = "S3REEL_DRAIN_DELAY", value_name = "DURATION")]
     pub drain_delay: Option<String>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use crate::storage::s3::client::Access;
-use crate::units::format_duration;
+use crate::units::{format_duration, format_size};
 use crate::web::{Browse, CorsPolicy};
 
 impl Config {
@@ -54,6 +54,11 @@ impl Config {
             ),
             ("S3REEL_KEEP_ALIVE", time(web.keep_alive)),
             ("S3REEL_VIEWER_HOLD", time(web.viewer_hold)),
+            ("S3REEL_VIEWER_TIMEOUT", time(server.viewer.timeout)),
+            (
+                "S3REEL_VIEWER_MIN_RATE",
+                format_size(server.viewer.min_rate),
+            ),
             ("S3REEL_DRAIN_DELAY", time(server.drain_delay)),
             ("S3REEL_DRAIN_TIMEOUT", time(server.drain_timeout)),
             ("S3REEL_LOG_FORMAT", log_format.to_string()),

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, ViewerLimits};
 use crate::storage::resume::Resuming;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub workers: usize,
     /// `S3REEL_REQUEST_HEAD_TIMEOUT`: how long a request head may take; default 10 s.
     pub request_head_timeout: Duration,
+    /// How long viewers may take nothing, and how slowly they may take something.
+    pub viewer: ViewerLimits,
     /// `S3REEL_DRAIN_DELAY`: how long after SIGTERM new connections are still taken, so that
     /// balancers can notice; default 5 s.
     pub drain_delay: Duration,
@@ -57,6 +59,7 @@ impl Default for ServerConfig {
         Self {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             request_head_timeout: Duration::from_secs(10),
+            viewer: ViewerLimits::default(),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
         }
@@ -190,6 +193,7 @@ fn start_viewers(
     let address = listener.local_addr()?;
     let (stopping, stop_signal) = watch::channel(false);
     let head_timeout = config.request_head_timeout;
+    let limits = config.viewer;
     let server = actix_server::Server::build()
         .workers(config.workers)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
@@ -217,7 +221,7 @@ fn start_viewers(
             fn_service(move |stream: TcpStream| async move {
                 sockets::prepare(&stream);
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, head_timeout);
+                let connection = Connection::new(stream, head_timeout, limits);
                 Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
             })
             .and_then(http)

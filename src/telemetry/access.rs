@@ -41,17 +41,32 @@ impl Route {
 pub enum AbortedBy {
     /// The viewer closed its connection, or ours was shut down under it.
     Viewer,
+    /// The viewer took nothing for too long, so we closed its connection.
+    ViewerTimeout,
+    /// The viewer took too little for too long, so we closed its connection.
+    ViewerTooSlow,
     /// S3 broke off, stalled or changed the object.
     Origin,
 }
 
 impl AbortedBy {
-    /// The name in labels and lines.
+    /// Whose end it was, in labels and lines.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn side(self) -> &'static str {
         match self {
-            Self::Viewer => "viewer",
+            Self::Viewer | Self::ViewerTimeout | Self::ViewerTooSlow => "viewer",
             Self::Origin => "origin",
+        }
+    }
+
+    /// Why, in labels and lines.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Viewer => "left",
+            Self::ViewerTimeout => "timeout",
+            Self::ViewerTooSlow => "too_slow",
+            Self::Origin => "failed",
         }
     }
 }
@@ -165,7 +180,7 @@ impl Drop for AccessRecord {
             .request_ended(method, &status.to_string(), self.route.as_str(), duration);
         let ended_by = self.ended_by();
         if let Some(by) = ended_by {
-            self.metrics.aborted(by.as_str());
+            self.metrics.aborted(by.side(), by.reason());
         }
         log::info!(
             target: TARGET,
@@ -181,7 +196,8 @@ impl Drop for AccessRecord {
             duration_ms = milliseconds(Some(duration)),
             peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()).as_str(),
             resumes = self.resumes,
-            aborted_by = ended_by.map_or("-", AbortedBy::as_str);
+            aborted_by = ended_by.map_or("-", AbortedBy::side),
+            abort_reason = ended_by.map_or("-", AbortedBy::reason);
             "request"
         );
     }

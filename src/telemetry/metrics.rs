@@ -82,8 +82,8 @@ impl Metrics {
             )?,
             aborted: register.counters(
                 "s3reel_responses_aborted_total",
-                "Answers that ended before their last byte, by the side that ended them.",
-                &["side"],
+                "Answers that ended before their last byte, by the side that ended them and why.",
+                &["side", "reason"],
             )?,
             s3_requests: register.counters(
                 "s3reel_s3_requests_total",
@@ -165,8 +165,8 @@ impl Metrics {
     }
 
     /// An answer ended early.
-    pub fn aborted(&self, side: &str) {
-        self.aborted.with_label_values(&[side]).inc();
+    pub fn aborted(&self, side: &str, reason: &str) {
+        self.aborted.with_label_values(&[side, reason]).inc();
     }
 
     /// A call to S3 was answered, or failed.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::object_body::ObjectContent;
 use super::pauses::Pauses;
-use crate::connection::Turn;
+use crate::connection::{LetGo, Turn};
 use crate::storage::error::ReadError;
 use crate::telemetry::{AbortedBy, AccessRecord};
 
@@ -21,7 +21,7 @@ pub struct ViewerBody {
     content: Content,
     record: AccessRecord,
     /// Given back when the answer has ended, so that the next request may come.
-    _turn: TurnGuard,
+    turn: TurnGuard,
 }
 
 /// Our turn on a viewer's connection; dropping it ends it.
@@ -38,6 +38,17 @@ impl TurnGuard {
     pub fn make_last(request: &HttpRequest) {
         if let Some(turn) = request.conn_data::<Rc<Turn>>() {
             turn.is_last();
+        }
+    }
+}
+
+impl Drop for ViewerBody {
+    fn drop(&mut self) {
+        let turn = self.turn.0.as_ref();
+        match turn.and_then(|turn| turn.why_let_go()) {
+            Some(LetGo::Timeout) => self.record.aborted(AbortedBy::ViewerTimeout),
+            Some(LetGo::TooSlow) => self.record.aborted(AbortedBy::ViewerTooSlow),
+            None => {}
         }
     }
 }
@@ -74,7 +85,7 @@ impl ViewerBody {
         Self {
             content: Content::None,
             record,
-            _turn: turn,
+            turn,
         }
     }
 
@@ -84,7 +95,7 @@ impl ViewerBody {
         Self {
             content: Content::Absent(length),
             record,
-            _turn: turn,
+            turn,
         }
     }
 
@@ -94,7 +105,7 @@ impl ViewerBody {
         Self {
             content: Content::Text(Some(text)),
             record,
-            _turn: turn,
+            turn,
         }
     }
 
@@ -114,7 +125,7 @@ impl ViewerBody {
                 pauses: Some(pauses),
             },
             record,
-            _turn: turn,
+            turn,
         }
     }
 }

@@ -25,6 +25,7 @@ mod keys;
 mod listing;
 mod manual;
 mod operation;
+mod overload;
 mod parts;
 mod program;
 mod viewers;
