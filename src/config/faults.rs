@@ -123,6 +123,18 @@ impl Reader {
         })
     }
 
+    /// Reads a number of streams; more than a million would say that there is no limit.
+    pub(super) fn streams(
+        &mut self,
+        variable: &'static str,
+        text: Option<&String>,
+    ) -> Option<usize> {
+        self.optional(variable, text, |text| match text.parse() {
+            Ok(streams @ 1..=1_000_000) => Ok(streams),
+            _ => Err("a whole number from 1 to 1000000".to_owned()),
+        })
+    }
+
     /// The result, if nothing was wrong.
     pub(super) fn finish<T>(self, result: T) -> Result<T, Faults> {
         if self.0.is_empty() {

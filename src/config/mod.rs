@@ -16,6 +16,7 @@ use crate::service::{ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
+use crate::web::streams::StreamLimits;
 use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
 use faults::{Faults, Reader};
 use settings::Settings;
@@ -211,6 +212,7 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
     let browse = read.switch("S3REEL_BROWSE", settings.browse.as_ref());
     let keep_alive = read.positive_duration("S3REEL_KEEP_ALIVE", settings.keep_alive.as_ref());
     let viewer_hold = read.positive_duration("S3REEL_VIEWER_HOLD", settings.viewer_hold.as_ref());
+    let streams = stream_limits(read, settings);
     Some(WebConfig {
         prefix,
         cors: cors.unwrap_or(CorsPolicy::Any),
@@ -226,8 +228,18 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
         origin_total: OriginTimeouts::default().total,
         viewer_hold: viewer_hold.unwrap_or(DEFAULT_VIEWER_HOLD),
+        streams,
         hosts: Hosts::Any,
     })
+}
+
+fn stream_limits(read: &mut Reader, settings: &Settings) -> StreamLimits {
+    let default = StreamLimits::default();
+    StreamLimits {
+        total: read
+            .streams("S3REEL_MAX_STREAMS", settings.max_streams.as_ref())
+            .unwrap_or(default.total),
+    }
 }
 
 #[cfg(test)]

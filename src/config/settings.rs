@@ -36,6 +36,9 @@ pub struct Settings {
     /// Show the bucket at /-/ [default: off].
     #[arg(long, env = "S3REEL_BROWSE", value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
     pub browse: Option<String>,
+    /// Most answers with objects at once [default: 4000].
+    #[arg(long, env = "S3REEL_MAX_STREAMS", value_name = "NUMBER")]
+    pub max_streams: Option<String>,
     /// Longest wait for a connection to S3 [default: 1s].
     #[arg(long, env = "S3REEL_ORIGIN_CONNECT_TIMEOUT", value_name = "DURATION")]
     pub origin_connect_timeout: Option<String>,

@@ -23,6 +23,7 @@ use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
+use crate::web::streams::Streams;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
 
 /// Everything a service is made of.
@@ -124,9 +125,11 @@ pub async fn start(
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
     let connection = S3Connection::load(config.s3).await;
+    let metrics = Arc::new(metrics);
     let shared = Arc::new(Shared {
+        streams: Arc::new(Streams::new(config.web.streams, Arc::clone(&metrics))),
         config: config.web,
-        metrics: Arc::new(metrics),
+        metrics,
         lifecycle: Arc::new(Lifecycle::default()),
         health: Arc::new(BucketHealth::default()),
     });

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::object_body::ObjectContent;
 use super::pauses::Pauses;
+use super::streams::Place;
 use crate::connection::{LetGo, Turn};
 use crate::storage::error::ReadError;
 use crate::telemetry::{AbortedBy, AccessRecord};
@@ -75,6 +76,8 @@ enum Content {
         content: Rc<RefCell<ObjectContent>>,
         /// Taken when the body turns out to be long enough to be worth watching.
         pauses: Option<Rc<Pauses>>,
+        /// Free for another viewer when this is dropped.
+        _place: Option<Place>,
     },
 }
 
@@ -109,12 +112,14 @@ impl ViewerBody {
         }
     }
 
-    /// Exactly `promised` bytes of an object, watched by `pauses`.
+    /// Exactly `promised` bytes of an object, watched by `pauses`, which take a place among the
+    /// streams.
     #[must_use]
     pub fn object(
         content: ObjectContent,
         promised: u64,
         pauses: Rc<Pauses>,
+        place: Option<Place>,
         record: AccessRecord,
         turn: TurnGuard,
     ) -> Self {
@@ -123,6 +128,7 @@ impl ViewerBody {
                 promised,
                 content: Rc::new(RefCell::new(content)),
                 pauses: Some(pauses),
+                _place: place,
             },
             record,
             turn,

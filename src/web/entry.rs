@@ -8,8 +8,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::body::ViewerBody;
+use super::extract::Want;
 use super::problem::ServeError;
 use super::respond::{Reply, respond};
+use super::streams::Intent;
 use super::{Browse, Hosts, Worker, decide, extract, page};
 use crate::object::{ObjectKey, RequestKey};
 use crate::telemetry::{AccessRecord, RequestId, Route};
@@ -86,6 +88,11 @@ async fn answer(
 async fn object(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
     let key = key(request, worker)?;
     let asked = extract::asked(request);
+    // Before S3 is asked: a request that waits there holds as much as one that is being answered.
+    let place = match asked.want {
+        Want::Body => Some(worker.shared.streams.enter(Intent::of(&asked.conditions))?),
+        Want::HeadOnly => None,
+    };
     let decided = decide::decide(
         worker.reader.as_ref(),
         &key,
@@ -93,7 +100,7 @@ async fn object(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeEr
         worker.shared.config.origin_total,
     )
     .await?;
-    Ok(Reply::Object(Box::new(decided), key))
+    Ok(Reply::Object(Box::new(decided), key, place))
 }
 
 fn key(request: &HttpRequest, worker: &Worker) -> Result<ObjectKey, ServeError> {

@@ -18,6 +18,7 @@ pub mod page;
 pub mod pauses;
 pub mod problem;
 pub mod respond;
+pub mod streams;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::storage::{ObjectLister, ObjectReader};
 use crate::telemetry::{Lifecycle, Metrics};
 
 use pauses::Pauses;
+use streams::{StreamLimits, Streams};
 
 pub use cors::CorsPolicy;
 
@@ -55,6 +57,8 @@ pub struct WebConfig {
     /// Longer holds spare calls and cost memory, up to a megabyte a viewer here and more in socket
     /// buffers.
     pub viewer_hold: Duration,
+    /// How many answers with objects may be in flight.
+    pub streams: StreamLimits,
     /// Which host names are answered to.
     pub hosts: Hosts,
 }
@@ -85,6 +89,8 @@ pub struct Shared {
     pub config: WebConfig,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// Answers with objects that are in flight.
+    pub streams: Arc<Streams>,
     /// Serving or draining.
     pub lifecycle: Arc<Lifecycle>,
     /// What is known of the bucket.
