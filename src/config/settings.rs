@@ -39,6 +39,16 @@ pub struct Settings {
     /// Most answers with objects at once [default: 4000].
     #[arg(long, env = "S3REEL_MAX_STREAMS", value_name = "NUMBER")]
     pub max_streams: Option<String>,
+    /// Most of them for one viewer's address, or `off` [default: off].
+    #[arg(
+        long,
+        env = "S3REEL_MAX_STREAMS_PER_ADDRESS",
+        value_name = "NUMBER|off"
+    )]
+    pub max_streams_per_address: Option<String>,
+    /// Addresses and networks of proxies that tell viewers' addresses truly.
+    #[arg(long, env = "S3REEL_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
     /// Longest wait for a connection to S3 [default: 1s].
     #[arg(long, env = "S3REEL_ORIGIN_CONNECT_TIMEOUT", value_name = "DURATION")]
     pub origin_connect_timeout: Option<String>,

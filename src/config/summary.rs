@@ -43,6 +43,13 @@ impl Config {
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
             ("S3REEL_BROWSE", switch(web.browse == Browse::On)),
             ("S3REEL_MAX_STREAMS", web.streams.total.to_string()),
+            (
+                "S3REEL_MAX_STREAMS_PER_ADDRESS",
+                web.streams
+                    .per_address
+                    .map_or_else(off, |streams| streams.to_string()),
+            ),
+            ("S3REEL_TRUSTED_PROXIES", web.trusted_proxies.to_string()),
             ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(s3.timeouts.connect)),
             (
                 "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",

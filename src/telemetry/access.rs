@@ -79,7 +79,7 @@ pub struct AccessRecord {
     started: Instant,
     id: RequestId,
     method: String,
-    peer: Option<IpAddr>,
+    viewer: Option<IpAddr>,
     /// What the request was for.
     pub route: Route,
     /// The path as it was asked for, without the query, which may hold a signature.
@@ -108,7 +108,7 @@ impl AccessRecord {
         id: RequestId,
         method: &str,
         path: &str,
-        peer: Option<IpAddr>,
+        viewer: Option<IpAddr>,
     ) -> Self {
         metrics.request_began();
         Self {
@@ -116,7 +116,7 @@ impl AccessRecord {
             started: Instant::now(),
             id,
             method: method.to_owned(),
-            peer,
+            viewer,
             route: Route::Other,
             path: path.to_owned(),
             range: None,
@@ -133,6 +133,12 @@ impl AccessRecord {
     #[must_use]
     pub const fn id(&self) -> &RequestId {
         &self.id
+    }
+
+    /// The viewer's address.
+    #[must_use]
+    pub const fn viewer(&self) -> Option<IpAddr> {
+        self.viewer
     }
 
     /// The head of the answer is ready and promises `promised` bytes of body.
@@ -194,7 +200,7 @@ impl Drop for AccessRecord {
             promised = self.promised,
             first_byte_ms = milliseconds(self.first_byte),
             duration_ms = milliseconds(Some(duration)),
-            peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()).as_str(),
+            peer = self.viewer.map_or_else(|| "-".to_owned(), |viewer| viewer.to_string()).as_str(),
             resumes = self.resumes,
             aborted_by = ended_by.map_or("-", AbortedBy::side),
             abort_reason = ended_by.map_or("-", AbortedBy::reason);

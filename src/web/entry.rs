@@ -48,7 +48,7 @@ fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
         RequestId::from_header(id),
         request.method().as_str(),
         logged_path(request.uri().path()),
-        request.peer_addr().map(|peer| peer.ip()),
+        worker.shared.config.trusted_proxies.viewer(request),
     )
 }
 
@@ -80,17 +80,24 @@ async fn answer(
             Browse::On => Ok(Reply::SeeOther("/-/")),
             Browse::Off => Err(ServeError::NothingHere),
         },
-        (&Method::GET | &Method::HEAD, _) => object(request, worker).await,
+        (&Method::GET | &Method::HEAD, _) => object(request, worker, record.viewer()).await,
         _ => Err(ServeError::MethodNotAllowed),
     }
 }
 
-async fn object(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
+async fn object(
+    request: &HttpRequest,
+    worker: &Worker,
+    viewer: Option<IpAddr>,
+) -> Result<Reply, ServeError> {
     let key = key(request, worker)?;
     let asked = extract::asked(request);
     // Before S3 is asked: a request that waits there holds as much as one that is being answered.
     let place = match asked.want {
-        Want::Body => Some(worker.shared.streams.enter(Intent::of(&asked.conditions))?),
+        Want::Body => {
+            let intent = Intent::of(&asked.conditions);
+            Some(worker.shared.streams.enter(intent, viewer)?)
+        }
         Want::HeadOnly => None,
     };
     let decided = decide::decide(

@@ -19,6 +19,7 @@ pub mod pauses;
 pub mod problem;
 pub mod respond;
 pub mod streams;
+pub mod viewer_address;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::telemetry::{Lifecycle, Metrics};
 
 use pauses::Pauses;
 use streams::{StreamLimits, Streams};
+use viewer_address::TrustedProxies;
 
 pub use cors::CorsPolicy;
 
@@ -59,6 +61,8 @@ pub struct WebConfig {
     pub viewer_hold: Duration,
     /// How many answers with objects may be in flight.
     pub streams: StreamLimits,
+    /// Whose word on viewers' addresses counts.
+    pub trusted_proxies: TrustedProxies,
     /// Which host names are answered to.
     pub hosts: Hosts,
 }

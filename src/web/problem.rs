@@ -121,6 +121,7 @@ impl ServeError {
             Self::PreconditionFailed => "precondition-failed",
             Self::Unsatisfiable(..) => "range-not-satisfiable",
             Self::Full(Full::Total) => "too-many-streams",
+            Self::Full(Full::Address) => "too-many-streams-of-address",
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => "not-found",
                 ReadErrorKind::Archived => "archived",
@@ -159,6 +160,9 @@ impl ServeError {
             }
             Self::Full(Full::Total) => {
                 "As many viewers are being served as there is room for; try again after the time given in Retry-After.".to_owned()
+            }
+            Self::Full(Full::Address) => {
+                "As many streams as one address may have go to this one; end one of them, or try again after the time given in Retry-After.".to_owned()
             }
             Self::Read(error) => read_detail(error.kind).to_owned(),
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use s3reel::web::viewer_address::TrustedProxies;
+
 use crate::support::scripted::{answer, error, raw};
 use crate::support::{Client, Scripted, Step, TestS3, TestService, content, in_time, until};
 
@@ -144,6 +146,77 @@ async fn a_place_is_free_again_however_an_answer_ends() {
 async fn let_go(service: &TestService, reason: &str) -> f64 {
     let name = format!("s3reel_responses_aborted_total{{reason=\"{reason}\",side=\"viewer\"}}");
     service.figure(&name).await
+}
+
+/// A service that gives each address two places and believes proxies on loopback, or nobody.
+async fn two_for_each_address(s3: &TestS3, proxies: &str) -> TestService {
+    let proxies = TrustedProxies::parse(proxies).unwrap();
+    TestService::with(s3, |config| {
+        config.web.streams.per_address = Some(2);
+        config.web.trusted_proxies = proxies;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_address_has_its_own_limit_behind_proxies_that_are_trusted() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 50_000_000)).await;
+    let service = two_for_each_address(&s3, "127.0.0.0/8").await;
+    let mut viewers = Vec::new();
+    // The proxy's word is the last one; the first is the viewer's own and proves nothing.
+    for invented in ["192.0.2.1", "192.0.2.2"] {
+        let told = format!("{invented}, 203.0.113.9, 127.0.0.2");
+        viewers.push(watching(&service, &[("X-Forwarded-For", &told)], 200).await);
+    }
+    for fields in [
+        &[("X-Forwarded-For", "192.0.2.3, 203.0.113.9")][..],
+        &[
+            ("X-Forwarded-For", "203.0.113.9:4711"),
+            ("Range", "bytes=9-"),
+        ],
+        &[("Forwarded", "for=192.0.2.4, for=\"203.0.113.9:4711\"")],
+        &[("X-Forwarded-For", "::ffff:203.0.113.9")],
+    ] {
+        let refused = service.get("/film.mp4", fields).await;
+        assert_eq!(refused.status, 503, "{fields:?}");
+        assert_eq!(
+            refused.json()["type"],
+            "urn:s3reel:problem:too-many-streams-of-address"
+        );
+        assert!(refused.header("retry-after").is_some());
+    }
+    assert!((shed(&service, "address").await - 4.0).abs() < 0.5);
+    // Others have their own, and so have those whom no proxy names: all of them together.
+    for fields in [
+        &[("X-Forwarded-For", "203.0.113.10")][..],
+        &[("X-Forwarded-For", "203.0.113.9, unknown")],
+        &[
+            ("X-Forwarded-For", "203.0.113.9"),
+            ("Forwarded", "for=192.0.2.5"),
+        ],
+    ] {
+        viewers.push(watching(&service, fields, 200).await);
+    }
+    watching(&service, &[("Forwarded", "for=\"")], 503).await;
+    drop(viewers);
+    until_open(&service, 0).await;
+    let again = [("X-Forwarded-For", "203.0.113.9")];
+    watching(&service, &again, 200).await;
+}
+
+#[tokio::test]
+async fn the_word_of_a_proxy_that_is_not_trusted_counts_for_nothing() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 50_000_000)).await;
+    for proxies in ["", "10.0.0.0/8"] {
+        let service = two_for_each_address(&s3, proxies).await;
+        let one = watching(&service, &[("X-Forwarded-For", "192.0.2.1")], 200).await;
+        let two = watching(&service, &[("Forwarded", "for=192.0.2.2")], 200).await;
+        watching(&service, &[("X-Forwarded-For", "192.0.2.3")], 503).await;
+        drop((one, two));
+        until_open(&service, 0).await;
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
 use s3reel::storage::s3::S3Config;
 use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
 use s3reel::web::streams::StreamLimits;
+use s3reel::web::viewer_address::TrustedProxies;
 use s3reel::web::{Browse, CorsPolicy, Hosts, WebConfig};
 
 use super::client::{Client, Response};
@@ -157,6 +158,7 @@ pub fn config(bucket: &str, access: ExplicitAccess) -> ServiceConfig {
             origin_total: timeouts.total,
             viewer_hold: Duration::from_secs(10),
             streams: StreamLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
             hosts: Hosts::Any,
         },
         server: ServerConfig {
