@@ -29,6 +29,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
+    ("ipnet", &["web/viewer_address.rs"]),
     (
         "tokio::",
         &[

@@ -23,6 +23,8 @@ use crate::service::{self, ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::{self, LogFormat};
+use crate::web::streams::StreamLimits;
+use crate::web::viewer_address::TrustedProxies;
 use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
 
 /// Arguments of `s3reel demo`.
@@ -119,6 +121,8 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             keep_alive: DEFAULT_KEEP_ALIVE,
             origin_total: timeouts.total,
             viewer_hold: DEFAULT_VIEWER_HOLD,
+            streams: StreamLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
             hosts: if listen.ip().is_loopback() {
                 Hosts::Loopback
             } else {

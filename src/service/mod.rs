@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, ViewerLimits};
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::resume::Resuming;
 use crate::storage::retry::RetryBudget;
@@ -25,6 +25,7 @@ use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
+use crate::web::streams::Streams;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
 
 /// Everything a service is made of.
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     /// all workers; default 256. As many again wait for up to a second. More let a slow S3 tie up
     /// more of us, and ask more of it.
     pub origin_concurrency: usize,
+    /// How long viewers may take nothing, and how slowly they may take something.
+    pub viewer: ViewerLimits,
     /// `S3REEL_DRAIN_DELAY`: how long after SIGTERM new connections are still taken, so that
     /// balancers can notice; default 5 s.
     pub drain_delay: Duration,
@@ -64,6 +67,7 @@ impl Default for ServerConfig {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             request_head_timeout: Duration::from_secs(10),
             origin_concurrency: 256,
+            viewer: ViewerLimits::default(),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
         }
@@ -128,9 +132,11 @@ pub async fn start(
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
     let connection = S3Connection::load(config.s3).await;
+    let metrics = Arc::new(metrics);
     let shared = Arc::new(Shared {
+        streams: Arc::new(Streams::new(config.web.streams, Arc::clone(&metrics))),
         config: config.web,
-        metrics: Arc::new(metrics),
+        metrics,
         lifecycle: Arc::new(Lifecycle::default()),
         health: Arc::new(BucketHealth::default()),
     });
@@ -204,6 +210,7 @@ fn start_viewers(
     let address = listener.local_addr()?;
     let (stopping, stop_signal) = watch::channel(false);
     let head_timeout = config.request_head_timeout;
+    let limits = config.viewer;
     let server = actix_server::Server::build()
         .workers(config.workers)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
@@ -231,7 +238,7 @@ fn start_viewers(
             fn_service(move |stream: TcpStream| async move {
                 sockets::prepare(&stream);
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, head_timeout);
+                let connection = Connection::new(stream, head_timeout, limits);
                 Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
             })
             .and_then(http)

@@ -41,17 +41,32 @@ impl Route {
 pub enum AbortedBy {
     /// The viewer closed its connection, or ours was shut down under it.
     Viewer,
+    /// The viewer took nothing for too long, so we closed its connection.
+    ViewerTimeout,
+    /// The viewer took too little for too long, so we closed its connection.
+    ViewerTooSlow,
     /// S3 broke off, stalled or changed the object.
     Origin,
 }
 
 impl AbortedBy {
-    /// The name in labels and lines.
+    /// Whose end it was, in labels and lines.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn side(self) -> &'static str {
         match self {
-            Self::Viewer => "viewer",
+            Self::Viewer | Self::ViewerTimeout | Self::ViewerTooSlow => "viewer",
             Self::Origin => "origin",
+        }
+    }
+
+    /// Why, in labels and lines.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Viewer => "left",
+            Self::ViewerTimeout => "timeout",
+            Self::ViewerTooSlow => "too_slow",
+            Self::Origin => "failed",
         }
     }
 }
@@ -64,7 +79,7 @@ pub struct AccessRecord {
     started: Instant,
     id: RequestId,
     method: String,
-    peer: Option<IpAddr>,
+    viewer: Option<IpAddr>,
     /// What the request was for.
     pub route: Route,
     /// The path as it was asked for, without the query, which may hold a signature.
@@ -93,7 +108,7 @@ impl AccessRecord {
         id: RequestId,
         method: &str,
         path: &str,
-        peer: Option<IpAddr>,
+        viewer: Option<IpAddr>,
     ) -> Self {
         metrics.request_began();
         Self {
@@ -101,7 +116,7 @@ impl AccessRecord {
             started: Instant::now(),
             id,
             method: method.to_owned(),
-            peer,
+            viewer,
             route: Route::Other,
             path: path.to_owned(),
             range: None,
@@ -118,6 +133,12 @@ impl AccessRecord {
     #[must_use]
     pub const fn id(&self) -> &RequestId {
         &self.id
+    }
+
+    /// The viewer's address.
+    #[must_use]
+    pub const fn viewer(&self) -> Option<IpAddr> {
+        self.viewer
     }
 
     /// The head of the answer is ready and promises `promised` bytes of body.
@@ -165,7 +186,7 @@ impl Drop for AccessRecord {
             .request_ended(method, &status.to_string(), self.route.as_str(), duration);
         let ended_by = self.ended_by();
         if let Some(by) = ended_by {
-            self.metrics.aborted(by.as_str());
+            self.metrics.aborted(by.side(), by.reason());
         }
         log::info!(
             target: TARGET,
@@ -179,9 +200,10 @@ impl Drop for AccessRecord {
             promised = self.promised,
             first_byte_ms = milliseconds(self.first_byte),
             duration_ms = milliseconds(Some(duration)),
-            peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()).as_str(),
+            peer = self.viewer.map_or_else(|| "-".to_owned(), |viewer| viewer.to_string()).as_str(),
             resumes = self.resumes,
-            aborted_by = ended_by.map_or("-", AbortedBy::as_str);
+            aborted_by = ended_by.map_or("-", AbortedBy::side),
+            abort_reason = ended_by.map_or("-", AbortedBy::reason);
             "request"
         );
     }

@@ -33,6 +33,8 @@ pub struct Metrics {
     sent_bytes: Counter,
     in_flight: IntGauge,
     aborted: CounterVec,
+    streams_open: IntGauge,
+    shed: CounterVec,
     s3_requests: CounterVec,
     s3_first_byte: Histogram,
     s3_bytes: Counter,
@@ -83,8 +85,17 @@ impl Metrics {
             )?,
             aborted: register.counters(
                 "s3reel_responses_aborted_total",
-                "Answers that ended before their last byte, by the side that ended them.",
-                &["side"],
+                "Answers that ended before their last byte, by the side that ended them and why.",
+                &["side", "reason"],
+            )?,
+            streams_open: register.gauge(
+                "s3reel_streams_open",
+                "Answers with objects in flight, as S3REEL_MAX_STREAMS counts them.",
+            )?,
+            shed: register.counters(
+                "s3reel_requests_shed_total",
+                "Requests for objects that were refused because a limit of ours was reached, by limit.",
+                &["reason"],
             )?,
             s3_requests: register.counters(
                 "s3reel_s3_requests_total",
@@ -171,8 +182,19 @@ impl Metrics {
     }
 
     /// An answer ended early.
-    pub fn aborted(&self, side: &str) {
-        self.aborted.with_label_values(&[side]).inc();
+    pub fn aborted(&self, side: &str, reason: &str) {
+        self.aborted.with_label_values(&[side, reason]).inc();
+    }
+
+    /// A request was refused because a limit of ours was reached.
+    pub fn shed(&self, reason: &str) {
+        self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// Answers with objects that are in flight now.
+    #[must_use]
+    pub const fn streams_open(&self) -> &IntGauge {
+        &self.streams_open
     }
 
     /// A call to S3 was answered, or failed.

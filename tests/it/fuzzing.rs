@@ -47,6 +47,11 @@ const PIECES: &[&str] = &[
     "Feb",
     "29",
     "text/html",
+    "for=",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    ":80",
+    "_x",
 ];
 
 fn folder() -> PathBuf {

@@ -29,6 +29,7 @@ mod listing;
 mod manual;
 mod operation;
 mod outages;
+mod overload;
 mod parts;
 mod program;
 mod types;

@@ -10,6 +10,8 @@ use s3reel::service::listen::listen;
 use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
 use s3reel::storage::s3::S3Config;
 use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
+use s3reel::web::streams::StreamLimits;
+use s3reel::web::viewer_address::TrustedProxies;
 use s3reel::web::{Browse, CorsPolicy, Hosts, WebConfig};
 
 use super::client::{Client, Response};
@@ -123,12 +125,14 @@ impl Drop for TestService {
         // Answers end a moment after their last byte was read here.
         let metrics = &running.shared().metrics;
         let started = Instant::now();
-        while metrics.requests_in_flight() > 0 || metrics.s3_bodies_open().get() > 0 {
+        let (streams, bodies) = (metrics.streams_open(), metrics.s3_bodies_open());
+        while metrics.requests_in_flight() > 0 || bodies.get() > 0 || streams.get() > 0 {
             assert!(
                 started.elapsed() < Duration::from_secs(5),
-                "left behind: {} requests, {} bodies of S3",
+                "left behind: {} requests, {} streams, {} bodies of S3",
                 metrics.requests_in_flight(),
-                metrics.s3_bodies_open().get()
+                streams.get(),
+                bodies.get()
             );
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -154,6 +158,8 @@ pub fn config(bucket: &str, access: ExplicitAccess) -> ServiceConfig {
             keep_alive: Duration::from_secs(75),
             origin_total: timeouts.total,
             viewer_hold: Duration::from_secs(10),
+            streams: StreamLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
             hosts: Hosts::Any,
         },
         server: ServerConfig {
