@@ -30,6 +30,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "config/settings.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
     ("ipnet", &["web/viewer_address.rs"]),
+    ("rustix", &["service/descriptors.rs"]),
     (
         "tokio::",
         &[

@@ -18,6 +18,7 @@ use crate::embedded_s3::shelf::Shelf;
 use crate::embedded_s3::{BUCKET, EmbeddedS3, samples};
 use crate::object::representation::FieldValue;
 use crate::object::{BucketName, KeyPrefix};
+use crate::service::descriptors;
 use crate::service::listen::listen_or_free;
 use crate::service::{self, ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
@@ -52,6 +53,7 @@ pub fn run(arguments: &DemoArguments) -> ExitCode {
     if let Err(error) = logging::start(LogFormat::Text) {
         complain(&format!("logging could not be started: {error}"));
     }
+    descriptors::raise();
     let outcome = runtime()
         .map_err(|error| format!("the runtime could not be started: {error}"))
         .and_then(|runtime| {

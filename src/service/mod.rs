@@ -1,5 +1,6 @@
 //! Composition: from a configuration to a running service and back to silence.
 
+pub mod descriptors;
 pub mod listen;
 pub mod sockets;
 
@@ -27,6 +28,7 @@ use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
+use descriptors::Allotment;
 
 /// Everything a service is made of.
 #[derive(Debug, Clone)]
@@ -96,6 +98,7 @@ pub struct Running {
     /// Dropped with the rest.
     _probe: Probe,
     drain_delay: Duration,
+    drain_timeout: Duration,
 }
 
 /// The task that waits for S3. Dropping it ends it.
@@ -111,6 +114,9 @@ struct Server {
 
 /// How long the end waits for the access lines of answers that it cut.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How long before the server cuts what is left it is taken for cut by us; its timer is another.
+const BEFORE_THE_CUT: Duration = Duration::from_millis(100);
 
 /// Connections that wait to be accepted; more are turned away by the kernel.
 pub const BACKLOG: i32 = 4096;
@@ -133,9 +139,11 @@ pub async fn start(
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
     let connection = S3Connection::load(config.s3).await;
     let metrics = Arc::new(metrics);
+    let mut web = config.web;
+    let allotment = allot(&mut web, config.server.workers);
     let shared = Arc::new(Shared {
-        streams: Arc::new(Streams::new(config.web.streams, Arc::clone(&metrics))),
-        config: config.web,
+        streams: Arc::new(Streams::new(web.streams, Arc::clone(&metrics))),
+        config: web,
         metrics,
         lifecycle: Arc::new(Lifecycle::default()),
         health: Arc::new(BucketHealth::default()),
@@ -154,7 +162,7 @@ pub async fn start(
         .map(|listener| start_admin(&shared, listener))
         .transpose()
         .map_err(|error| fault("the admin listener", &error))?;
-    let viewers = start_viewers(&shared, &connection, config.server, viewers)
+    let viewers = start_viewers(&shared, &connection, config.server, allotment, viewers)
         .map_err(|error| fault("the viewers' listener", &error))?;
     shared.lifecycle.reach(Phase::Serving);
     let health = Arc::clone(&shared.health);
@@ -169,13 +177,32 @@ pub async fn start(
         admin,
         _probe: probe,
         drain_delay: config.server.drain_delay,
+        drain_timeout: config.server.drain_timeout,
     })
+}
+
+/// Takes back what is set as far as there are not descriptors enough for it, and says so.
+fn allot(web: &mut WebConfig, workers: usize) -> Allotment {
+    let allowed = descriptors::allowed();
+    let wanted = web.streams.total;
+    let allotment = Allotment::of(allowed, wanted, workers);
+    if allotment.streams < wanted {
+        log::warn!(
+            "{allowed} file descriptors are allowed, enough for {} streams and not for \
+             S3REEL_MAX_STREAMS={wanted}: raise the hard limit (ulimit -Hn, LimitNOFILE) or lower \
+             the setting",
+            allotment.streams
+        );
+        web.streams.total = allotment.streams;
+    }
+    allotment
 }
 
 fn start_viewers(
     shared: &Arc<Shared>,
     connection: &S3Connection,
     config: ServerConfig,
+    allotment: Allotment,
     listener: TcpListener,
 ) -> io::Result<Server> {
     let shared = Arc::clone(shared);
@@ -213,6 +240,7 @@ fn start_viewers(
     let limits = config.viewer;
     let server = actix_server::Server::build()
         .workers(config.workers)
+        .max_concurrent_connections(allotment.connections)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
         .disable_signals()
         .listen("viewers", listener, move || {
@@ -352,7 +380,18 @@ impl Running {
             "draining: unready now, no new connections after the drain delay"
         );
         tokio::time::sleep(self.drain_delay).await;
-        self.viewers.stop().await;
+        // The server cuts what is left without a word, so what it cuts has to be told by the time.
+        let patience = Duration::from_secs(whole_seconds(self.drain_timeout));
+        let lifecycle = &self.shared.lifecycle;
+        let cutting = async {
+            tokio::time::sleep(patience.saturating_sub(BEFORE_THE_CUT)).await;
+            lifecycle.reach(Phase::Cutting);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = self.viewers.stop() => {}
+            () = cutting => {}
+        }
         // Workers that were told to end drop what is left a moment later, and each answer that is
         // cut has a line to write.
         let begun = std::time::Instant::now();

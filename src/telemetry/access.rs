@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lifecycle::{Lifecycle, Phase};
 use super::metrics::Metrics;
 use super::request_id::RequestId;
 
@@ -39,7 +40,7 @@ impl Route {
 /// Who ended an answer before its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbortedBy {
-    /// The viewer closed its connection, or ours was shut down under it.
+    /// The viewer closed its connection.
     Viewer,
     /// The viewer took nothing for too long, so we closed its connection.
     ViewerTimeout,
@@ -47,6 +48,8 @@ pub enum AbortedBy {
     ViewerTooSlow,
     /// S3 broke off, stalled or changed the object.
     Origin,
+    /// We are ending, and the drain timeout was over.
+    Shutdown,
 }
 
 impl AbortedBy {
@@ -56,6 +59,7 @@ impl AbortedBy {
         match self {
             Self::Viewer | Self::ViewerTimeout | Self::ViewerTooSlow => "viewer",
             Self::Origin => "origin",
+            Self::Shutdown => "shutdown",
         }
     }
 
@@ -67,6 +71,7 @@ impl AbortedBy {
             Self::ViewerTimeout => "timeout",
             Self::ViewerTooSlow => "too_slow",
             Self::Origin => "failed",
+            Self::Shutdown => "drain_timeout",
         }
     }
 }
@@ -76,6 +81,7 @@ impl AbortedBy {
 #[derive(Debug)]
 pub struct AccessRecord {
     metrics: Arc<Metrics>,
+    lifecycle: Arc<Lifecycle>,
     started: Instant,
     id: RequestId,
     method: String,
@@ -105,6 +111,7 @@ impl AccessRecord {
     #[must_use]
     pub fn begin(
         metrics: Arc<Metrics>,
+        lifecycle: Arc<Lifecycle>,
         id: RequestId,
         method: &str,
         path: &str,
@@ -113,6 +120,7 @@ impl AccessRecord {
         metrics.request_began();
         Self {
             metrics,
+            lifecycle,
             started: Instant::now(),
             id,
             method: method.to_owned(),
@@ -167,9 +175,13 @@ impl AccessRecord {
     }
 
     fn ended_by(&self) -> Option<AbortedBy> {
-        // An unfinished answer that nobody else ended was left by its viewer.
+        // An unfinished answer that nobody else ended was left by its viewer, or cut at our end.
         let unfinished = self.status.is_none() || self.sent < self.promised;
-        self.aborted_by.or(unfinished.then_some(AbortedBy::Viewer))
+        let by = match self.lifecycle.phase() {
+            Phase::Starting | Phase::Serving | Phase::Draining => AbortedBy::Viewer,
+            Phase::Cutting => AbortedBy::Shutdown,
+        };
+        self.aborted_by.or(unfinished.then_some(by))
     }
 }
 
@@ -229,7 +241,8 @@ mod tests {
 
     fn record(metrics: &Arc<Metrics>) -> AccessRecord {
         let metrics = Arc::clone(metrics);
-        AccessRecord::begin(metrics, RequestId::random(), "GET", "/a", None)
+        let lifecycle = Arc::new(Lifecycle::default());
+        AccessRecord::begin(metrics, lifecycle, RequestId::random(), "GET", "/a", None)
     }
 
     #[test]
@@ -246,6 +259,11 @@ mod tests {
         short.aborted(AbortedBy::Origin);
         assert_eq!(short.ended_by(), Some(AbortedBy::Origin));
         assert_eq!(record(&metrics).ended_by(), Some(AbortedBy::Viewer));
+        let cut = record(&metrics);
+        cut.lifecycle.reach(Phase::Draining);
+        assert_eq!(cut.ended_by(), Some(AbortedBy::Viewer));
+        cut.lifecycle.reach(Phase::Cutting);
+        assert_eq!(cut.ended_by(), Some(AbortedBy::Shutdown));
     }
 
     #[test]

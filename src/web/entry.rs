@@ -45,6 +45,7 @@ fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
         .map(actix_web::http::header::HeaderValue::as_bytes);
     AccessRecord::begin(
         Arc::clone(&worker.shared.metrics),
+        Arc::clone(&worker.shared.lifecycle),
         RequestId::from_header(id),
         request.method().as_str(),
         logged_path(request.uri().path()),

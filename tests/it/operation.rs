@@ -107,6 +107,7 @@ async fn a_stream_that_does_not_end_is_cut_when_the_drain_timeout_is_over() {
     let mut viewer = service.client().await;
     viewer.request("GET", "/film.mp4", &[]).await;
     viewer.head().await;
+    let metrics = service.metrics();
     let started = Instant::now();
     service.stop().await;
     assert!(
@@ -119,4 +120,7 @@ async fn a_stream_that_does_not_end_is_cut_when_the_drain_timeout_is_over() {
         started.elapsed()
     );
     assert!(viewer.rest().await.len() <= 1000);
+    let figures = String::from_utf8(metrics.encode().unwrap()).unwrap();
+    let cut = "s3reel_responses_aborted_total{reason=\"drain_timeout\",side=\"shutdown\"} 1";
+    assert!(figures.contains(cut), "{figures}");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use s3reel::web::viewer_address::TrustedProxies;
 
+use crate::support::program::{Program, address_in, serve, with_descriptors};
 use crate::support::scripted::{answer, error, raw};
 use crate::support::{Client, Scripted, Step, TestS3, TestService, content, in_time, until};
 
@@ -305,4 +306,59 @@ async fn a_viewer_that_drips_is_let_go_and_one_that_pauses_is_not() {
         film == content(1, 50_000_000),
         "cut in a pause, or other bytes"
     );
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_leaves_descriptors_for_those_who_watch() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 30_000_000)).await;
+    let mut command = serve(&s3);
+    command
+        .args(["--admin-listen", "127.0.0.1:0", "--workers", "1"])
+        .env("S3REEL_VIEWER_HOLD", "200ms");
+    let mut program = Program::start(with_descriptors(&command, 120));
+    let lines = program.log_lines_until("health and metrics on http://");
+    let admin = address_in(lines.last().unwrap());
+    let log = lines.concat();
+    let warning = "120 file descriptors are allowed, enough for 30 streams";
+    assert!(log.contains(warning), "{log}");
+    let serving = lines.iter().find(|line| line.contains("serving on"));
+    let address = address_in(serving.unwrap());
+
+    let mut watching = Client::connect(address).await;
+    watching.request("GET", "/film.mp4", &[]).await;
+    in_time("a head", watching.head()).await;
+    let beginning = in_time("the beginning", watching.take(1_000_000)).await;
+    // More than it may have descriptors.
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        flood.push(Client::connect(address).await);
+    }
+    let figure = async |name: &str| {
+        let mut client = Client::connect(admin).await;
+        let figures = in_time("figures", client.ask("GET", "/metrics", &[])).await;
+        let figures = String::from_utf8(figures.body).unwrap();
+        let line = figures.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.trim().parse::<f64>().unwrap())
+    };
+    until("the flood is in", async || {
+        figure("process_open_fds").await > 60.0
+    })
+    .await;
+    until("the watching viewer's read is given up", async || {
+        figure("s3reel_s3_bodies_open").await < 0.5
+    })
+    .await;
+    assert!(figure("process_open_fds").await < 115.0);
+    // Going on takes a new connection to S3.
+    let rest = in_time("the rest", watching.take(29_000_000)).await;
+    assert!([beginning, rest].concat() == content(1, 30_000_000));
+    drop(flood);
+    let mut late = Client::connect(address).await;
+    let answer = in_time(
+        "an answer",
+        late.ask("GET", "/film.mp4", &[("Range", "bytes=0-1")]),
+    )
+    .await;
+    assert_eq!(answer.status, 206);
 }

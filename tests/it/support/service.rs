@@ -1,6 +1,7 @@
 //! The real service, in process, on a free port.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use s3reel::config::DEFAULT_CACHE_CONTROL;
@@ -10,6 +11,7 @@ use s3reel::service::listen::listen;
 use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
 use s3reel::storage::s3::S3Config;
 use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
+use s3reel::telemetry::Metrics;
 use s3reel::web::streams::StreamLimits;
 use s3reel::web::viewer_address::TrustedProxies;
 use s3reel::web::{Browse, CorsPolicy, Hosts, WebConfig};
@@ -88,6 +90,11 @@ impl TestService {
     pub async fn admin(&self, target: &str) -> Response {
         let address = self.running().admin_address().expect("an admin listener");
         Client::connect(address).await.ask("GET", target, &[]).await
+    }
+
+    /// The figures themselves, which outlive it.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.running().shared().metrics)
     }
 
     /// The value of a figure; 0 if it has not been counted yet.
