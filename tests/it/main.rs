@@ -21,6 +21,7 @@ mod cross_origin;
 mod differential;
 mod embedded;
 mod failures;
+mod faults;
 mod fields;
 mod fuzzing;
 mod keys;

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod content;
+pub mod film;
 pub mod multipart;
 pub mod peers;
 pub mod program;
