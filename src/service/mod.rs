@@ -137,7 +137,9 @@ pub async fn start(
         .map_err(|error| fault("the viewers' listener", &error))?;
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
-    let connection = S3Connection::load(config.s3).await;
+    let connection = S3Connection::load(config.s3)
+        .await
+        .map_err(|error| fault("S3", &error))?;
     let metrics = Arc::new(metrics);
     let mut web = config.web;
     let allotment = allot(&mut web, config.server.workers);

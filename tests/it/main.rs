@@ -16,6 +16,7 @@
 mod support;
 
 mod answers;
+mod balancer;
 mod conditions;
 mod cross_origin;
 mod differential;
@@ -26,6 +27,7 @@ mod fields;
 mod fuzzing;
 mod keys;
 mod laws;
+mod lies;
 mod listing;
 mod manual;
 mod operation;

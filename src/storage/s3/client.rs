@@ -108,26 +108,29 @@ pub struct S3Connection {
 impl S3Connection {
     /// Loads credentials' sources, region and endpoint. Nothing is sent to S3 yet, and credentials
     /// are fetched with the first call.
-    pub async fn load(config: S3Config) -> Self {
+    ///
+    /// # Errors
+    /// [`NoTrust`] when S3 is to be reached through a proxy and no certificate could be checked.
+    pub async fn load(config: S3Config) -> Result<Self, NoTrust> {
+        let trust = trust(&config.access)?;
+        let mut chain = aws_config::defaults(behavior());
+        if let Some(trust) = trust.clone() {
+            chain = chain.http_client(connector::http_client_for_credentials(trust));
+        }
         let sdk = match &config.access {
-            Access::Chain => aws_config::defaults(behavior()).load().await,
-            Access::Anonymous => {
-                aws_config::defaults(behavior())
-                    .no_credentials()
-                    .load()
-                    .await
-            }
+            Access::Chain => chain.load().await,
+            Access::Anonymous => chain.no_credentials().load().await,
             Access::Explicit(access) => explicit(access),
         };
         let force_path_style = config
             .force_path_style
             .unwrap_or_else(|| endpoint(&sdk).is_some());
-        Self {
-            trust: trust(&config.access),
+        Ok(Self {
             sdk,
             config,
             force_path_style,
-        }
+            trust,
+        })
     }
 
     /// A client with connections of its own. Its connections are driven by the runtime that first
@@ -175,17 +178,36 @@ fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
+/// Nobody is trusted, and the SDK's own HTTP client, which is needed for a proxy, panics then.
+#[derive(Debug)]
+pub struct NoTrust;
+
+impl std::fmt::Display for NoTrust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "a proxy is configured and no root certificates are found: install ca-certificates or \
+             set SSL_CERT_FILE, or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY",
+        )
+    }
+}
+
+impl std::error::Error for NoTrust {}
+
 /// How our own HTTP client does TLS, or `None` where a proxy is to be gone through, which only the
 /// SDK's can. Explicit access knows no variable.
-fn trust(access: &Access) -> Option<Trust> {
-    let may_be_proxied = matches!(access, Access::Chain | Access::Anonymous);
-    if may_be_proxied && connector::proxy_is_configured() {
-        log::info!("a proxy is configured, so S3 is reached through the SDK's own HTTP client");
-        return None;
-    }
-    Trust::of_system()
+fn trust(access: &Access) -> Result<Option<Trust>, NoTrust> {
+    let trust = Trust::of_system()
         .inspect_err(|error| log::warn!("TLS cannot be set up by us: {error}"))
-        .ok()
+        .ok();
+    let may_be_proxied = matches!(access, Access::Chain | Access::Anonymous);
+    if !(may_be_proxied && connector::proxy_is_configured()) {
+        return Ok(trust);
+    }
+    if trust.is_some_and(|trust| !trust.has_roots()) {
+        return Err(NoTrust);
+    }
+    log::info!("a proxy is configured, so S3 is reached through the SDK's own HTTP client");
+    Ok(None)
 }
 
 fn timeouts(timeouts: OriginTimeouts) -> TimeoutConfig {

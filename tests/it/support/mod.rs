@@ -4,6 +4,7 @@
 pub mod client;
 pub mod content;
 pub mod film;
+pub mod haproxy;
 pub mod multipart;
 pub mod peers;
 pub mod program;
