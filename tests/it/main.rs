@@ -16,9 +16,11 @@
 mod support;
 
 mod answers;
+mod browsers;
 mod conditions;
 mod cross_origin;
 mod differential;
+mod documents;
 mod embedded;
 mod failures;
 mod faults;
