@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::haproxy::{HaProxy, free_address};
 use crate::support::program::{Program, serve};
-use crate::support::{Client, TestS3, content, in_time, until};
+use crate::support::{Client, TestS3, content, in_time, installed, until};
 
 const OPERATING: &str = include_str!("../../src/manual/operating.md");
 
@@ -109,7 +109,7 @@ async fn a_rolling_restart_under_load_loses_no_request() {
 
 /// A certificate for `localhost` and its key in one file, signed by itself.
 fn certificate(folder: &std::path::Path) {
-    let made = Command::new("openssl")
+    let made = Command::new(installed("openssl", "openssl"))
         .current_dir(folder)
         .args([
             "req",
@@ -124,7 +124,7 @@ fn certificate(folder: &std::path::Path) {
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-keyout", "key.pem", "-out", "certificate.pem"])
         .output();
-    let made = made.expect("openssl: install Debian's package, as tests/run does");
+    let made = made.expect("a process");
     assert!(
         made.status.success(),
         "{}",

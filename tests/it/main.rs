@@ -17,9 +17,11 @@ mod support;
 
 mod answers;
 mod balancer;
+mod browsers;
 mod conditions;
 mod cross_origin;
 mod differential;
+mod documents;
 mod embedded;
 mod failures;
 mod faults;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{in_time, until};
+use super::{in_time, installed, until};
 
 /// A running HAProxy. Dropping it kills it.
 pub struct HaProxy {
@@ -30,19 +30,14 @@ impl HaProxy {
         let global = format!("global\n    stats socket {}\n", socket.display());
         let file = run.path().join("haproxy.cfg");
         fs::write(&file, format!("{global}{configuration}\n")).expect("a configuration");
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut path: Vec<_> = std::env::split_paths(&path).collect();
-        path.push("/usr/sbin".into());
-        let mut command = Command::new("haproxy");
+        let mut command = Command::new(installed("haproxy", "haproxy"));
         command
-            .env("PATH", std::env::join_paths(path).expect("a path"))
             .current_dir(run.path())
             .args(["-db", "-f"])
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let child = command.spawn();
-        let child = child.expect("haproxy: install Debian's package, as tests/run does");
+        let child = command.spawn().expect("a process");
         let this = Self { child, run };
         until("the balancer listens", async || {
             TcpStream::connect(address).await.is_ok()

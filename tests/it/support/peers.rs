@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::haproxy::free_address;
-use super::{Client, PATIENCE};
+use super::{Client, PATIENCE, installed};
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,24 +39,10 @@ impl Peer {
         }
     }
 
-    /// Where its program is. Programs of servers are often outside the path of a user.
-    fn find(self) -> PathBuf {
-        let (program, package) = self.program();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
-            .map(|folder| folder.join(program))
-            .find(|file| file.is_file())
-            .unwrap_or_else(|| {
-                panic!(
-                    "{program} is missing: install Debian's package {package}, as tests/run does"
-                )
-            })
-    }
-
     /// How it is started in the foreground, as one process, with all that it writes in `run`.
     fn command(self, run: &Path) -> Command {
-        let mut command = Command::new(self.find());
+        let (program, package) = self.program();
+        let mut command = Command::new(installed(program, package));
         match self {
             Self::Nginx => command.arg("-p").arg(run).arg("-e").arg(run.join(LOG)),
             Self::Apache => command.arg("-X").arg("-d").arg(run),
