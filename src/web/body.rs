@@ -163,7 +163,7 @@ impl MessageBody for ViewerBody {
                 content, pauses, ..
             } => {
                 let mut object = content.borrow_mut();
-                let next = ready!(object.poll_piece(cx));
+                let next = ready!(this.record.id().during(|| object.poll_piece(cx)));
                 this.record.resumed(object.resumes());
                 if object.has_more()
                     && let Some(pauses) = pauses.take()

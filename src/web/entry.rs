@@ -34,7 +34,8 @@ const MAX_LOGGED_PATH_BYTES: usize = 4096;
 pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse<ViewerBody> {
     let mut record = begin(&request, &worker);
     record.range = extract::range_as_sent(&request);
-    let reply = answer(&request, &worker, &mut record).await;
+    let id = record.id().clone();
+    let reply = id.throughout(answer(&request, &worker, &mut record)).await;
     respond(&request, &worker, record, reply)
 }
 
