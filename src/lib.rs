@@ -15,6 +15,7 @@
 //! The [`manual`] has chapters on the architecture, the promises and their tests, settings,
 //! errors, operation and the decisions behind it all.
 
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod connection;

@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["object"],
     &["telemetry"],
     &["storage"],
+    &["cache"],
     &["connection"],
     &["web"],
     &["embedded_s3", "service"],
@@ -35,6 +36,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
         "tokio::",
         &[
             "storage/",
+            "cache/",
             "connection/",
             "web/",
             "service/",

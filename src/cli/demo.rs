@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::serve::{Signals, until_told_to_stop};
 use super::{WRONG_SETTINGS, complain, runtime, tell};
+use crate::cache::CacheConfig;
 use crate::config::{
     DEFAULT_ADMIN_LISTEN, DEFAULT_CACHE_CONTROL, DEFAULT_KEEP_ALIVE, DEFAULT_LISTEN,
     DEFAULT_VIEWER_HOLD,
@@ -136,5 +137,6 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             drain_timeout: Duration::from_secs(1),
             ..ServerConfig::default()
         },
+        cache: CacheConfig::default(),
     })
 }

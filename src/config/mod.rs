@@ -3,6 +3,7 @@
 //! [`settings`] is the text as flags and environment variables give it; [`Config::parse`] reads
 //! all of it and reports every fault at once.
 
+mod cache;
 pub mod faults;
 pub mod settings;
 pub mod summary;
@@ -60,6 +61,7 @@ impl Config {
             settings.force_path_style.as_ref(),
         );
         let anonymous = read.switch("S3REEL_ANONYMOUS", settings.anonymous.as_ref());
+        let cache = cache::cache(&mut read, settings);
         // Without a bucket there is a fault, and so no configuration.
         let (Some(bucket), Some(mut web)) = (bucket, web) else {
             return Err(read.into_faults());
@@ -83,6 +85,7 @@ impl Config {
                 },
                 web,
                 server,
+                cache,
             },
         };
         read.finish(config)

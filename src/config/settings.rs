@@ -36,6 +36,21 @@ pub struct Settings {
     /// Show the bucket at /-/ [default: off].
     #[arg(long, env = "S3REEL_BROWSE", value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
     pub browse: Option<String>,
+    /// Bytes of blocks of objects that are kept in memory, 0 for no cache [default: 256MiB].
+    #[arg(long, env = "S3REEL_CACHE_MEMORY", value_name = "SIZE")]
+    pub cache_memory: Option<String>,
+    /// Bytes of a block, a power of two from 64KiB to 16MiB [default: 1MiB].
+    #[arg(long, env = "S3REEL_BLOCK_SIZE", value_name = "SIZE")]
+    pub block_size: Option<String>,
+    /// How long what is known of an object is believed before S3 is asked again [default: 10s].
+    #[arg(long, env = "S3REEL_METADATA_TTL", value_name = "DURATION")]
+    pub metadata_ttl: Option<String>,
+    /// How much longer it is believed while S3 cannot be asked [default: 0s].
+    #[arg(long, env = "S3REEL_STALE_IF_ERROR", value_name = "DURATION")]
+    pub stale_if_error: Option<String>,
+    /// Most bytes that are fetched ahead of what a viewer has taken [default: 8MiB].
+    #[arg(long, env = "S3REEL_READ_AHEAD", value_name = "SIZE")]
+    pub read_ahead: Option<String>,
     /// Most answers with objects at once [default: 4000].
     #[arg(long, env = "S3REEL_MAX_STREAMS", value_name = "NUMBER")]
     pub max_streams: Option<String>,

@@ -42,6 +42,23 @@ impl Config {
             ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
             ("S3REEL_BROWSE", switch(web.browse == Browse::On)),
+            (
+                "S3REEL_CACHE_MEMORY",
+                format_size(self.service.cache.memory),
+            ),
+            (
+                "S3REEL_BLOCK_SIZE",
+                format_size(self.service.cache.block_size),
+            ),
+            ("S3REEL_METADATA_TTL", time(self.service.cache.metadata_ttl)),
+            (
+                "S3REEL_STALE_IF_ERROR",
+                time(self.service.cache.stale_if_error),
+            ),
+            (
+                "S3REEL_READ_AHEAD",
+                format_size(self.service.cache.read_ahead),
+            ),
             ("S3REEL_MAX_STREAMS", web.streams.total.to_string()),
             (
                 "S3REEL_MAX_STREAMS_PER_ADDRESS",

@@ -2,6 +2,7 @@
 
 pub mod descriptors;
 pub mod listen;
+mod readers;
 pub mod sockets;
 
 use std::io;
@@ -18,17 +19,16 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
-use crate::storage::gate::{Gate, Gated};
-use crate::storage::resume::Resuming;
-use crate::storage::retry::RetryBudget;
 use crate::storage::s3::lister::S3Lister;
-use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
+use crate::storage::s3::{BucketHealth, S3Config, S3Connection, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
 use descriptors::Allotment;
+use readers::{Cache, Readers};
 
 /// Everything a service is made of.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct ServiceConfig {
     pub web: WebConfig,
     /// Workers and connections.
     pub server: ServerConfig,
+    /// What is kept in memory.
+    pub cache: CacheConfig,
 }
 
 /// Workers and connections.
@@ -99,6 +101,8 @@ pub struct Running {
     _probe: Probe,
     drain_delay: Duration,
     drain_timeout: Duration,
+    /// Dropped last: the workers read from it.
+    _cache: Option<Cache>,
 }
 
 /// The task that waits for S3. Dropping it ends it.
@@ -143,12 +147,25 @@ pub async fn start(
     let metrics = Arc::new(metrics);
     let mut web = config.web;
     let allotment = allot(&mut web, config.server.workers);
+    let health = Arc::new(BucketHealth::default());
+    let concurrency = config.server.origin_concurrency;
+    let readers = Readers::new(
+        connection.clone(),
+        Arc::clone(&health),
+        Arc::clone(&metrics),
+        concurrency,
+        web.origin_total,
+    );
+    let cache = readers
+        .cache(config.cache, concurrency)
+        .map_err(|error| fault("the cache's thread", &error))?;
     let shared = Arc::new(Shared {
         streams: Arc::new(Streams::new(web.streams, Arc::clone(&metrics))),
         config: web,
         metrics,
         lifecycle: Arc::new(Lifecycle::default()),
-        health: Arc::new(BucketHealth::default()),
+        health,
+        cache: cache.as_ref().map(|cache| Arc::clone(cache.engine())),
     });
     log::info!(
         bucket = connection.config().bucket.as_str(),
@@ -164,8 +181,15 @@ pub async fn start(
         .map(|listener| start_admin(&shared, listener))
         .transpose()
         .map_err(|error| fault("the admin listener", &error))?;
-    let viewers = start_viewers(&shared, &connection, config.server, allotment, viewers)
-        .map_err(|error| fault("the viewers' listener", &error))?;
+    let viewers = start_viewers(
+        &shared,
+        &connection,
+        readers,
+        config.server,
+        allotment,
+        viewers,
+    )
+    .map_err(|error| fault("the viewers' listener", &error))?;
     shared.lifecycle.reach(Phase::Serving);
     let health = Arc::clone(&shared.health);
     let probe = Probe(tokio::spawn(async move {
@@ -180,6 +204,7 @@ pub async fn start(
         _probe: probe,
         drain_delay: config.server.drain_delay,
         drain_timeout: config.server.drain_timeout,
+        _cache: cache,
     })
 }
 
@@ -203,6 +228,7 @@ fn allot(web: &mut WebConfig, workers: usize) -> Allotment {
 fn start_viewers(
     shared: &Arc<Shared>,
     connection: &S3Connection,
+    readers: Readers,
     config: ServerConfig,
     allotment: Allotment,
     listener: TcpListener,
@@ -210,25 +236,17 @@ fn start_viewers(
     let shared = Arc::clone(shared);
     let connection = connection.clone();
     let keep_alive = shared.config.keep_alive;
-    let budget = Arc::new(RetryBudget::default());
-    let gate = Arc::new(Gate::new(config.origin_concurrency));
     // Runs once in each worker's thread.
     let app = move || {
-        let metrics = || Arc::clone(&shared.metrics);
         // One client for both: a client is a pool of connections of this worker's runtime.
         let client = connection.client();
-        let health = Arc::clone(&shared.health);
-        let reader = S3Reader::new(client.clone(), connection.clone(), health, metrics());
-        let lister = S3Lister::new(client, connection.clone(), metrics());
+        let metrics = Arc::clone(&shared.metrics);
+        let lister = S3Lister::new(client.clone(), connection.clone(), metrics);
+        let direct = readers.direct(client);
         App::new()
             .app_data(web::Data::new(Worker {
                 shared: Arc::clone(&shared),
-                reader: Arc::new(Resuming::new(
-                    Arc::new(Gated::new(reader, Arc::clone(&gate))),
-                    metrics(),
-                    Arc::clone(&budget),
-                    shared.config.origin_total,
-                )),
+                reader: readers::over(shared.cache.as_ref(), direct),
                 lister: Box::new(lister),
                 pauses: Pauses::start(shared.config.viewer_hold),
             }))

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A failed read. [`ReadErrorKind`] decides what a viewer is told; the rest is for the log.
@@ -148,6 +149,18 @@ impl ReadError {
         }
     }
 
+    /// The same error for another who waited for the same.
+    #[must_use]
+    pub fn shared(error: &Arc<Self>) -> Self {
+        let source = error.source.is_some();
+        Self {
+            kind: error.kind,
+            target: error.target.clone(),
+            source: source.then(|| Box::new(SharedCause(Arc::clone(error))).into()),
+            retry_after: error.retry_after,
+        }
+    }
+
     /// The same error with its cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -169,6 +182,25 @@ impl fmt::Display for ReadError {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+/// The cause of an error that several wait for.
+#[derive(Debug)]
+struct SharedCause(Arc<ReadError>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .source
+            .as_ref()
+            .map_or(Ok(()), |source| source.fmt(f))
+    }
+}
+
+impl Error for SharedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref()?.source()
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::error::{ReadError, ReadErrorKind};
-use super::{BoxFuture, ObjectRead, ObjectReader, ReadRequest};
-use crate::object::{ObjectKey, Representation};
+use super::{BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use crate::object::ObjectKey;
 
 /// How long a call may queue. A queue that is longer than a moment only adds to what viewers wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -34,7 +34,12 @@ impl Gate {
         }
     }
 
-    async fn pass(&self, key: &ObjectKey) -> Result<SemaphorePermit<'_>, ReadError> {
+    /// Goes through, and keeps a place until the permit is dropped. Waits for a moment if all are
+    /// taken.
+    ///
+    /// # Errors
+    /// [`ReadErrorKind::Overloaded`] when that was not enough, or too many wait.
+    pub async fn pass(&self, key: &ObjectKey) -> Result<SemaphorePermit<'_>, ReadError> {
         if let Ok(permit) = self.open.try_acquire() {
             return Ok(permit);
         }
@@ -91,7 +96,7 @@ impl<R: ObjectReader> ObjectReader for Gated<R> {
         })
     }
 
-    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move {
             let _permit = self.gate.pass(&key).await?;
             self.inner.head(key).await

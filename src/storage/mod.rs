@@ -13,6 +13,8 @@ pub mod version;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -78,7 +80,83 @@ pub struct ObjectRead {
     pub extent: Option<InclRange>,
     /// The bytes.
     pub body: Body,
+    /// Where they come from.
+    pub served: Served,
 }
+
+/// What an object is, without its bytes.
+#[derive(Debug, Clone)]
+pub struct ObjectHead {
+    /// The current version.
+    pub representation: Representation,
+    /// Where that is known from.
+    pub served: Served,
+}
+
+/// Where an answer comes from, and how old what it says of the object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Where from.
+    pub source: Source,
+    /// How long ago the origin said so.
+    pub age: Duration,
+}
+
+/// Where an answer comes from (RFC 9211 has names for most).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the origin: there is no cache.
+    Origin,
+    /// All that the answer began with was kept.
+    Kept,
+    /// It was kept, and the origin said that it still holds.
+    AskedAgain,
+    /// It was fetched for this request, and is kept.
+    Missed,
+    /// It was being fetched for another request.
+    Joined,
+    /// From the origin, past the cache: it cannot be kept, or there is no room.
+    PassedBy,
+}
+
+impl Source {
+    /// The name in labels and log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Origin => "-",
+            Self::Kept => "hit",
+            Self::AskedAgain => "revalidated",
+            Self::Missed => "miss",
+            Self::Joined => "coalesced",
+            Self::PassedBy => "bypass",
+        }
+    }
+}
+
+impl Served {
+    /// From there, and said just now.
+    #[must_use]
+    pub const fn now(source: Source) -> Self {
+        Self {
+            source,
+            age: Duration::ZERO,
+        }
+    }
+}
+
+/// The body of an empty object.
+pub struct Nothing;
+
+impl Stream for Nothing {
+    type Item = Result<Bytes, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
+    }
+}
+
+impl ObjectBody for Nothing {}
 
 /// Reads objects.
 pub trait ObjectReader: Send + Sync {
@@ -87,7 +165,7 @@ pub trait ObjectReader: Send + Sync {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>>;
 
     /// Asks what an object is, without its bytes.
-    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>>;
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>>;
 }
 
 /// One page of a listing.

@@ -92,6 +92,8 @@ pub struct AccessRecord {
     pub path: String,
     /// The `Range` field as it was sent.
     pub range: Option<String>,
+    /// How the cache served it; `-` without one.
+    pub cache: &'static str,
     status: Option<u16>,
     first_byte: Option<Duration>,
     promised: u64,
@@ -128,6 +130,7 @@ impl AccessRecord {
             route: Route::Other,
             path: path.to_owned(),
             range: None,
+            cache: "-",
             status: None,
             first_byte: None,
             promised: 0,
@@ -213,6 +216,7 @@ impl Drop for AccessRecord {
             first_byte_ms = milliseconds(self.first_byte),
             duration_ms = milliseconds(Some(duration)),
             peer = self.viewer.map_or_else(|| "-".to_owned(), |viewer| viewer.to_string()).as_str(),
+            cache = self.cache,
             resumes = self.resumes,
             aborted_by = ended_by.map_or("-", AbortedBy::side),
             abort_reason = ended_by.map_or("-", AbortedBy::reason);

@@ -42,6 +42,42 @@ pub struct Metrics {
     s3_bodies_open: IntGauge,
     s3_retries: CounterVec,
     s3_resumes: CounterVec,
+    cache: CacheFigures,
+}
+
+/// Those of the cache.
+#[derive(Debug)]
+struct CacheFigures {
+    requests: CounterVec,
+    bytes: IntGauge,
+    blocks: IntGauge,
+    evictions: Counter,
+    wasted: Counter,
+}
+
+impl CacheFigures {
+    fn declare(register: &Declare<'_>) -> Result<Self, MetricsError> {
+        Ok(Self {
+            requests: register.counters(
+                "s3reel_cache_requests_total",
+                "Reads and questions that the cache was asked, by outcome.",
+                &["outcome"],
+            )?,
+            bytes: register.gauge(
+                "s3reel_cache_bytes",
+                "Bytes of blocks in memory, those on their way included.",
+            )?,
+            blocks: register.gauge("s3reel_cache_blocks", "Blocks in memory.")?,
+            evictions: register.counter(
+                "s3reel_cache_evictions_total",
+                "Blocks that had to go for others.",
+            )?,
+            wasted: register.counter(
+                "s3reel_cache_wasted_bytes_total",
+                "Bytes of blocks that went before anyone had read them.",
+            )?,
+        })
+    }
 }
 
 /// A name or help text that Prometheus refuses, or a name taken twice: a fault of this program.
@@ -125,6 +161,7 @@ impl Metrics {
                 "Calls that were made again before their answer had begun, by reason.",
                 &["reason"],
             )?,
+            cache: CacheFigures::declare(&register)?,
             s3_resumes: register.counters(
                 "s3reel_s3_resumes_total",
                 "Reads that were opened again inside an answer, by reason and outcome.",
@@ -203,6 +240,20 @@ impl Metrics {
             .with_label_values(&[operation, outcome])
             .inc();
         self.s3_first_byte.observe(after.as_secs_f64());
+    }
+
+    /// The cache was asked, with this outcome.
+    pub fn cache_asked(&self, outcome: &str) {
+        self.cache.requests.with_label_values(&[outcome]).inc();
+    }
+
+    /// What the cache holds now, and did so far.
+    pub fn cache_holds(&self, bytes: u64, blocks: usize, evicted: u64, wasted: u64) {
+        self.cache.bytes.set(bytes.try_into().unwrap_or(i64::MAX));
+        self.cache.blocks.set(blocks.try_into().unwrap_or(i64::MAX));
+        let grown = |counter: &Counter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
+        grown(&self.cache.evictions, evicted);
+        grown(&self.cache.wasted, wasted);
     }
 
     /// A call to S3 is made again.

@@ -84,18 +84,31 @@ impl fmt::Display for RequestId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Poll, Waker};
 
-    #[tokio::test]
-    async fn what_is_done_for_a_request_knows_it_and_nothing_else_does() {
+    #[test]
+    fn what_is_done_for_a_request_knows_it_and_nothing_else_does() {
         let (outer, inner) = (RequestId::random(), RequestId::random());
-        let both = async {
-            tokio::task::yield_now().await;
+        let mut polled = 0;
+        let both = poll_fn(|_| {
+            polled += 1;
             let within = inner.during(RequestId::current);
-            (within, RequestId::current())
+            let seen = (within, RequestId::current());
+            if polled < 2 {
+                Poll::Pending
+            } else {
+                Poll::Ready(seen)
+            }
+        });
+        let mut work = pin!(outer.throughout(both));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(work.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(RequestId::current(), None);
+        let Poll::Ready((within, around)) = work.as_mut().poll(&mut cx) else {
+            panic!("it is done");
         };
-        let (within, around) = outer.throughout(both).await;
-        assert_eq!(within, Some(inner));
-        assert_eq!(around, Some(outer));
+        assert_eq!(within.as_ref(), Some(&inner));
+        assert_eq!(around.as_ref(), Some(&outer));
         assert_eq!(RequestId::current(), None);
     }
 

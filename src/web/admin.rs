@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Shared;
+use crate::object::RequestKey;
 use crate::telemetry::Phase;
 
 /// Adds the routes.
@@ -22,6 +23,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(readyz))
                 .route(web::head().to(readyz)),
         )
+        .service(web::resource("/purge").route(web::post().to(purge)))
         .service(
             web::resource("/metrics")
                 .route(web::get().to(metrics))
@@ -40,7 +42,35 @@ async fn readyz(shared: web::Data<Arc<Shared>>) -> HttpResponse {
     plain(status, text)
 }
 
+/// Forgets a key: `POST /purge?key=films/one.mp4`, percent-encoded as in the path that viewers ask
+/// for.
+async fn purge(request: HttpRequest, shared: web::Data<Arc<Shared>>) -> HttpResponse {
+    let wrong = |why: &str| plain(StatusCode::BAD_REQUEST, format!("{why}\n"));
+    let asked = request
+        .query_string()
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("key="));
+    let Some(asked) = asked else {
+        return wrong("the query has to be key=, and the key of an object");
+    };
+    let key =
+        RequestKey::from_path(&format!("/{asked}")).and_then(|key| shared.config.prefix.key(&key));
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => return wrong(&error.to_string()),
+    };
+    let Some(cache) = &shared.cache else {
+        return plain(StatusCode::OK, "there is no cache\n".to_owned());
+    };
+    cache.purge(&key);
+    log::info!("forgotten: {key}");
+    plain(StatusCode::OK, "forgotten\n".to_owned())
+}
+
 async fn metrics(shared: web::Data<Arc<Shared>>) -> HttpResponse {
+    if let Some(cache) = &shared.cache {
+        cache.tell_figures();
+    }
     match shared.metrics.encode() {
         Ok(text) => HttpResponse::Ok()
             .insert_header(("content-type", "text/plain; version=0.0.4; charset=utf-8"))

@@ -16,7 +16,7 @@ use super::extract::{Asked, Want};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{CompleteLength, Conditions, RangeSpec, Selection};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest, VersionPin};
+use crate::storage::{Body, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, VersionPin};
 
 /// An answer, ready to be rendered.
 pub struct Decided {
@@ -27,6 +27,8 @@ pub struct Decided {
     /// What is sent as its `Content-Type`, the same for every answer that has one; empty for 304, 412
     /// and 416.
     pub content_type: String,
+    /// Where it comes from.
+    pub served: Served,
     /// Its bytes, for [`Selection::Whole`] and [`Selection::Part`] of a GET that have some; those of
     /// the first part for [`Selection::Parts`].
     pub body: Option<OpenBody>,
@@ -74,6 +76,7 @@ pub async fn decide(
 struct Outcome {
     selection: Selection,
     representation: Representation,
+    served: Served,
     body: Option<OpenBody>,
 }
 
@@ -86,6 +89,7 @@ async fn typed(
     let Outcome {
         selection,
         representation,
+        served,
         mut body,
     } = outcome;
     let read = match &selection {
@@ -97,6 +101,7 @@ async fn typed(
                 selection,
                 representation,
                 content_type: String::new(),
+                served,
                 body,
             });
         }
@@ -107,6 +112,7 @@ async fn typed(
         selection,
         representation,
         content_type,
+        served,
         body,
     })
 }
@@ -131,7 +137,13 @@ async fn attempt(
             match reader.read(request).await {
                 Ok(read) if fits(conditions, &read) => open(conditions, read).await,
                 // If-Range did not hold, and the whole object has to be sent.
-                Ok(read) => settle(reader, key, asked, read.representation).await,
+                Ok(read) => {
+                    let known = ObjectHead {
+                        representation: read.representation,
+                        served: read.served,
+                    };
+                    settle(reader, key, asked, known).await
+                }
                 // The answer to 416 needs the length, which S3 does not tell with its own.
                 Err(error) if error.kind == ReadErrorKind::RangeNotSatisfiable => {
                     let known = reader.head(key.clone()).await?;
@@ -174,8 +186,12 @@ async fn settle(
     reader: &dyn ObjectReader,
     key: &ObjectKey,
     asked: &Asked,
-    known: Representation,
+    known: ObjectHead,
 ) -> Result<Outcome, ReadError> {
+    let ObjectHead {
+        representation: known,
+        served,
+    } = known;
     let selection = select(&asked.conditions, &known);
     let range = match &selection {
         Selection::Whole if asked.want == Want::Body && !known.length.is_empty() => None,
@@ -189,6 +205,7 @@ async fn settle(
             return Ok(Outcome {
                 selection,
                 representation: known,
+                served,
                 body: None,
             });
         }
@@ -245,6 +262,7 @@ async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Outcome, Read
         representation,
         extent,
         mut body,
+        served,
     } = read;
     let selection = select(conditions, &representation);
     let body = match extent {
@@ -261,6 +279,7 @@ async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Outcome, Read
     Ok(Outcome {
         selection,
         representation,
+        served,
         body,
     })
 }

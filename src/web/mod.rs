@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::Engine;
 use crate::object::KeyPrefix;
 use crate::object::representation::FieldValue;
 use crate::storage::s3::BucketHealth;
@@ -100,6 +101,8 @@ pub struct Shared {
     pub lifecycle: Arc<Lifecycle>,
     /// What is known of the bucket.
     pub health: Arc<BucketHealth>,
+    /// Blocks in memory, if there is a cache.
+    pub cache: Option<Arc<Engine>>,
 }
 
 /// What one worker works with. The readers are its own: their connections belong to its runtime.

@@ -6,6 +6,7 @@ use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
 use crate::semantics::HttpDate;
+use crate::storage::{Served, Source};
 
 /// What an active type is sent with: the browser shows it as a document without scripts, forms,
 /// plugins and our origin, if at all, since it is also sent as an attachment.
@@ -41,6 +42,24 @@ pub fn describe(
             .insert_header(("content-disposition", as_attachment(disposition)));
     } else {
         insert(builder, "content-disposition", disposition);
+    }
+}
+
+/// Where an answer comes from (RFC 9211), and how old what it says of the object is (RFC 9111
+/// section 5.1); nothing where there is no cache.
+pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
+    let what = match served.source {
+        Source::Origin => return,
+        Source::Kept => "s3reel; hit",
+        Source::AskedAgain => "s3reel; fwd=stale",
+        Source::Missed => "s3reel; fwd=miss; stored",
+        Source::Joined => "s3reel; fwd=miss; collapsed",
+        Source::PassedBy => "s3reel; fwd=bypass",
+    };
+    builder.insert_header(("cache-status", what));
+    let is_kept = matches!(served.source, Source::Kept);
+    if is_kept {
+        builder.insert_header(("age", served.age.as_secs().to_string()));
     }
 }
 

@@ -20,6 +20,7 @@ use super::streams::Place;
 use super::{Shared, Worker, object_headers};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{ContentRange, HttpDate, InclRange, Selection};
+use crate::storage::Served;
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::version::PinnedVersion;
 use crate::telemetry::AccessRecord;
@@ -68,6 +69,7 @@ pub fn respond(
         now: HttpDate::at(SystemTime::now()),
         record,
         place: None,
+        served: None,
     };
     match reply {
         Ok(Reply::Object(decided, key, place)) => {
@@ -88,18 +90,23 @@ struct Answer<'a> {
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
     record: AccessRecord,
+    /// Where what it says of an object comes from.
+    served: Option<Served>,
     /// Given up with the answer, unless that has a body to give it to.
     place: Option<Place>,
 }
 
 impl Answer<'_> {
-    fn object(self, decided: Decided, key: &ObjectKey) -> HttpResponse<ViewerBody> {
+    fn object(mut self, decided: Decided, key: &ObjectKey) -> HttpResponse<ViewerBody> {
         let Decided {
             selection,
             representation,
             content_type,
+            served,
             body,
         } = decided;
+        self.record.cache = served.source.as_str();
+        self.served = Some(served);
         let cache_control = &self.shared.config.cache_control;
         let complete = representation.length;
         log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
@@ -274,6 +281,9 @@ impl Answer<'_> {
             .insert_header(("x-content-type-options", "nosniff"))
             .insert_header(("x-request-id", self.record.id().as_str()));
         config.cors.apply(self.request, &mut builder);
+        if let Some(served) = self.served {
+            object_headers::tell_cache(&mut builder, served);
+        }
         let connection = if closes(status) {
             Connection::Closed
         } else {

@@ -18,6 +18,7 @@ mod support;
 mod answers;
 mod balancer;
 mod browsers;
+mod cache;
 mod conditions;
 mod cross_origin;
 mod differential;

@@ -278,9 +278,9 @@ async fn what_is_done_again_for_a_request_is_logged_with_its_id() {
         .env("RUST_LOG", "warn,s3reel=debug,actix_http=off");
     let mut program = Program::start(command);
     let mut viewer = Client::connect(program.log_address()).await;
-    for id in ["well", "broken"] {
+    for (id, target) in [("well", "/film.mp4"), ("broken", "/other.mp4")] {
         let fields = [("X-Request-Id", id), ("Range", "bytes=0-")];
-        let response = in_time("an answer", viewer.ask("GET", "/film.mp4", &fields)).await;
+        let response = in_time("an answer", viewer.ask("GET", target, &fields)).await;
         assert!(response.complete, "{id}");
     }
     let log = program.log_lines_until("s3reel::access request request_id=broken");

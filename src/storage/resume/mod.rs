@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::error::ReadError;
 use super::retry::{RetryBudget, with_retries};
 use super::version::PinnedVersion;
-use super::{BoxFuture, ObjectRead, ObjectReader, ReadRequest};
-use crate::object::{ObjectKey, Representation};
+use super::{BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use crate::object::ObjectKey;
 use crate::telemetry::Metrics;
 
 use body::ResumingBody;
@@ -75,7 +75,7 @@ impl ObjectReader for Resuming {
         })
     }
 
-    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move { self.again(|| self.inner.head(key.clone())).await })
     }
 }
@@ -83,10 +83,10 @@ impl ObjectReader for Resuming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::ObjectKey;
+    use crate::object::Representation;
     use crate::semantics::{CompleteLength, EntityTag, RangeSpec};
     use crate::storage::error::{BadAnswer, ReadErrorKind};
-    use crate::storage::{Body, ObjectBody, Paused};
+    use crate::storage::{Body, ObjectBody, Paused, Served, Source};
     use bytes::Bytes;
     use futures_core::Stream;
     use std::collections::VecDeque;
@@ -145,12 +145,18 @@ mod tests {
                     representation,
                     extent: Some(extent),
                     body: Box::pin(ScriptedBody(items)),
+                    served: Served::now(Source::Origin),
                 })
             })
         }
 
-        fn head(&self, _: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
-            Box::pin(async { Ok(Representation::of_length(CompleteLength::new(10))) })
+        fn head(&self, _: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
+            Box::pin(async {
+                Ok(ObjectHead {
+                    representation: Representation::of_length(CompleteLength::new(10)),
+                    served: Served::now(Source::Origin),
+                })
+            })
         }
     }
 

@@ -16,6 +16,9 @@ pub mod pace;
 pub mod probe;
 pub mod reader;
 
+/// The SDK's client: a pool of connections of the runtime that first uses it.
+pub use aws_sdk_s3::Client as S3Client;
+
 pub use client::{S3Config, S3Connection};
 pub use probe::{BucketHealth, BucketState};
 pub use reader::S3Reader;

@@ -20,7 +20,9 @@ use crate::semantics::{
     CompleteLength, EntityTag, HttpDate, RangeSpec, RangesSpecifier, Validators,
 };
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{BoxFuture, ObjectRead, ObjectReader, ReadRequest, VersionPin};
+use crate::storage::{
+    BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source, VersionPin,
+};
 use crate::telemetry::Metrics;
 
 /// Reads objects of one bucket through the AWS SDK.
@@ -88,6 +90,7 @@ impl S3Reader {
             representation,
             extent: extent.range,
             body: Box::pin(body),
+            served: Served::now(Source::Origin),
         })
     }
 
@@ -200,8 +203,13 @@ impl ObjectReader for S3Reader {
         Box::pin(self.get(request))
     }
 
-    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
-        Box::pin(self.head_with_code(key))
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
+        Box::pin(async move {
+            Ok(ObjectHead {
+                representation: self.head_with_code(key).await?,
+                served: Served::now(Source::Origin),
+            })
+        })
     }
 }
 

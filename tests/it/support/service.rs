@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use s3reel::cache::CacheConfig;
 use s3reel::config::DEFAULT_CACHE_CONTROL;
 use s3reel::object::representation::FieldValue;
 use s3reel::object::{BucketName, KeyPrefix};
@@ -88,8 +89,14 @@ impl TestService {
 
     /// A GET of the admin listener.
     pub async fn admin(&self, target: &str) -> Response {
+        self.admin_ask("GET", target).await
+    }
+
+    /// A request to the admin listener.
+    pub async fn admin_ask(&self, method: &str, target: &str) -> Response {
         let address = self.running().admin_address().expect("an admin listener");
-        Client::connect(address).await.ask("GET", target, &[]).await
+        let mut client = Client::connect(address).await;
+        client.ask(method, target, &[]).await
     }
 
     /// The figures themselves, which outlive it.
@@ -168,6 +175,11 @@ pub fn config(bucket: &str, access: ExplicitAccess) -> ServiceConfig {
             streams: StreamLimits::default(),
             trusted_proxies: TrustedProxies::default(),
             hosts: Hosts::Any,
+        },
+        // What S3 is asked is what most tests look at; `caching` turns it on.
+        cache: CacheConfig {
+            memory: 0,
+            ..CacheConfig::default()
         },
         server: ServerConfig {
             workers: 2,

@@ -1,0 +1,123 @@
+//! The reader that has a cache.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use super::body::{BlockBody, FirstBlock};
+use super::directory::Known;
+use super::engine::{Engine, Opening, Told};
+use crate::object::ObjectKey;
+use crate::semantics::range_specifier::{RangeSpec, Resolved};
+use crate::storage::error::{ReadError, ReadErrorKind};
+use crate::storage::{
+    BoxFuture, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source,
+};
+
+/// A reader that keeps blocks and what it knows of objects, and asks another for the rest.
+pub struct Cached {
+    engine: Arc<Engine>,
+    inner: Arc<dyn ObjectReader>,
+}
+
+impl Cached {
+    /// Over the reader of a worker, with an engine that all workers share.
+    #[must_use]
+    pub const fn new(engine: Arc<Engine>, inner: Arc<dyn ObjectReader>) -> Self {
+        Self { engine, inner }
+    }
+
+    async fn open(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
+        let opening = match request.range {
+            None => Opening::Read(0),
+            Some(RangeSpec::Int(range)) => Opening::Read(range.first),
+            // Where it begins is not known before the length is.
+            Some(RangeSpec::Suffix(_)) => Opening::Head,
+        };
+        let (known, told) = match &request.pin {
+            None => self.engine.known(&request.key, opening).await?,
+            Some(pin) => match self.engine.pinned(&request.key, pin) {
+                Some(known) => (known, Told::Before),
+                None => return self.inner.read(request).await,
+            },
+        };
+        let Some(identity) = known.identity.clone() else {
+            let read = self.inner.read(request).await?;
+            let served = Served::now(Source::PassedBy);
+            self.engine.metrics().cache_asked(served.source.as_str());
+            return Ok(ObjectRead { served, ..read });
+        };
+        let length = known.representation.length;
+        let whole = || length.whole().map(Resolved::Range);
+        let resolved = request
+            .range
+            .map(|range| range.resolve(length))
+            .or_else(whole);
+        let extent = match resolved {
+            Some(Resolved::Range(extent)) => extent,
+            Some(Resolved::Unsatisfiable) => {
+                let target = format!("GetObject {}", request.key);
+                return Err(ReadError::new(ReadErrorKind::RangeNotSatisfiable, target));
+            }
+            None => {
+                return Ok(ObjectRead {
+                    representation: known.representation.clone(),
+                    extent: None,
+                    body: Box::pin(Nothing),
+                    served: served(&known, source_of_head(told)),
+                });
+            }
+        };
+        let (engine, inner) = (Arc::clone(&self.engine), Arc::clone(&self.inner));
+        let mut body = BlockBody::new(engine, inner, Arc::clone(&known), identity, extent);
+        poll_fn(|cx| body.poll_first(cx)).await?;
+        let source = match (body.first_block(), told) {
+            (Some(FirstBlock::PassedBy), _) => Source::PassedBy,
+            // The question brought the bytes, whoever asked it.
+            (_, Told::Asked(Opening::Read(_))) | (Some(FirstBlock::Begun), _) => Source::Missed,
+            (Some(FirstBlock::Coming), _) => Source::Joined,
+            (Some(FirstBlock::Ready) | None, _) => source_of_head(told),
+        };
+        let served = served(&known, source);
+        self.engine.metrics().cache_asked(served.source.as_str());
+        Ok(ObjectRead {
+            representation: known.representation.clone(),
+            extent: Some(extent),
+            body: Box::pin(body),
+            served,
+        })
+    }
+}
+
+/// Where an answer comes from that needs no bytes, or whose bytes are here.
+const fn source_of_head(told: Told) -> Source {
+    match told {
+        Told::Before => Source::Kept,
+        Told::Along => Source::Joined,
+        Told::Asked(_) => Source::AskedAgain,
+    }
+}
+
+fn served(known: &Known, source: Source) -> Served {
+    Served {
+        source,
+        age: known.learned.elapsed(),
+    }
+}
+
+impl ObjectReader for Cached {
+    fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
+        Box::pin(self.open(request))
+    }
+
+    fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
+        Box::pin(async move {
+            let (known, told) = self.engine.known(&key, Opening::Head).await?;
+            let served = served(&known, source_of_head(told));
+            self.engine.metrics().cache_asked(served.source.as_str());
+            Ok(ObjectHead {
+                representation: known.representation.clone(),
+                served,
+            })
+        })
+    }
+}
