@@ -38,6 +38,12 @@ impl Memory {
         map.insert(key.to_owned(), Stored { entry, bytes });
     }
 
+    /// Takes an object away, if there is one with this key.
+    pub fn remove(&self, key: &str) {
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        map.remove(key);
+    }
+
     /// The object with this key.
     #[must_use]
     pub fn open(&self, key: &str) -> Option<Box<dyn Open>> {

@@ -24,6 +24,7 @@ mod cross_origin;
 mod differential;
 mod documents;
 mod embedded;
+mod equality;
 mod failures;
 mod faults;
 mod fields;

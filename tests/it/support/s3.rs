@@ -112,6 +112,17 @@ impl TestS3 {
         self.put_with(key, bytes, Metadata::default()).await;
     }
 
+    /// Removes an object.
+    pub async fn remove(&self, key: &str) {
+        match self {
+            Self::Embedded { memory, .. } => memory.remove(key),
+            Self::Foreign { client, bucket, .. } => {
+                let removed = client.delete_object().bucket(bucket).key(key).send().await;
+                removed.expect("a removed object");
+            }
+        }
+    }
+
     /// Puts an object with metadata.
     pub async fn put_with(&self, key: &str, bytes: impl Into<Bytes>, metadata: Metadata) {
         let bytes = bytes.into();
