@@ -3,6 +3,7 @@
 
 // Not all that the service uses is used here.
 #![expect(dead_code, unused_imports, reason = "the files are the service's own")]
+#![expect(clippy::expect_used, reason = "tests say what they expect")]
 
 #[path = "../src/cache/block.rs"]
 mod block;

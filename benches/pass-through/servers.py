@@ -118,6 +118,7 @@ class Servers:
             "S3REEL_BUCKET": BUCKET,
             "S3REEL_LISTEN": f"127.0.0.1:{port}",
             "S3REEL_ADMIN_LISTEN": "off",
+            "S3REEL_CACHE_MEMORY": "0",
             "S3REEL_WORKERS": "2",
             "S3REEL_CACHE_MEMORY": "0",
             "S3REEL_DRAIN_DELAY": "0s",
