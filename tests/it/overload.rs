@@ -362,3 +362,23 @@ async fn a_flood_of_connections_leaves_descriptors_for_those_who_watch() {
     .await;
     assert_eq!(answer.status, 206);
 }
+
+#[tokio::test]
+async fn little_is_pulled_from_s3_for_a_viewer_that_takes_nothing() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 50_000_000)).await;
+    let service = TestService::over(&s3).await;
+    // What its own kernel takes for a viewer is taken, so that is kept small.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut viewer = Client::over(socket.connect(service.address()).await.unwrap());
+    viewer.request("GET", "/film.mp4", &[]).await;
+    let pulled = async || service.figure("s3reel_s3_bytes_total").await;
+    until("bytes come", async || pulled().await > 1000.0).await;
+    until("the read is given up", async || {
+        service.figure("s3reel_s3_bodies_open").await < 0.5
+    })
+    .await;
+    let pulled = pulled().await;
+    assert!(pulled <= 256.0 * 1024.0, "{pulled} bytes");
+}

@@ -55,10 +55,16 @@ impl Response {
 impl Client {
     /// A new connection.
     pub async fn connect(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(address).await.expect("connection"))
+    }
+
+    /// The same over a connection that stands.
+    pub fn over(stream: TcpStream) -> Self {
+        let host = stream.peer_addr().expect("a connection").to_string();
         Self {
-            stream: TcpStream::connect(address).await.expect("connection"),
+            stream,
             read: Vec::new(),
-            host: address.to_string(),
+            host,
         }
     }
 
