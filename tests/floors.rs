@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["object"],
     &["telemetry"],
     &["storage"],
+    &["media"],
     &["connection"],
     &["web"],
     &["embedded_s3", "service"],

@@ -47,6 +47,10 @@ const PIECES: &[&str] = &[
     "Feb",
     "29",
     "text/html",
+    "\0\0\0\u{1}",
+    "\0\0\0\u{8}moov",
+    "trak",
+    "stsd",
 ];
 
 fn folder() -> PathBuf {
