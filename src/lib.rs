@@ -10,11 +10,13 @@
 //! 3. [`connection`]: a viewer's socket under the HTTP server; [`web`]: requests to answers.
 //! 4. [`service`]: composition, start and stop; [`config`]: settings; [`embedded_s3`]: an S3 in
 //!    this process for the demo and for tests.
+//!    [`check`]: how a media URL plays in the players of others.
 //! 5. [`cli`]: arguments, signals, exit codes.
 //!
 //! The [`manual`] has chapters on the architecture, the promises and their tests, settings,
 //! errors, operation and the decisions behind it all.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod connection;

@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["media"],
     &["connection"],
     &["web"],
-    &["embedded_s3", "service"],
+    &["check", "embedded_s3", "service"],
     &["config"],
     &["cli"],
 ];
@@ -29,6 +29,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("actix_", &["web/", "service/"]),
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
+    ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
+    ("url", &["check/target.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
     (
         "tokio::",
@@ -38,6 +40,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "web/",
             "service/",
             "embedded_s3/",
+            "check/limits.rs",
+            "check/visitor.rs",
             "cli/",
         ],
     ),

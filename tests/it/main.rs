@@ -16,6 +16,7 @@
 mod support;
 
 mod answers;
+mod checking;
 mod conditions;
 mod cross_origin;
 mod differential;

@@ -76,6 +76,12 @@ impl Trust {
             .with_no_client_auth();
         Ok(Self(config))
     }
+
+    /// The same for other clients of this process.
+    #[must_use]
+    pub fn client_config(&self) -> ClientConfig {
+        self.0.clone()
+    }
 }
 
 /// A client with a pool of its own, for the runtime that first uses it.
