@@ -32,6 +32,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
     ("url", &["check/target.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
+    ("ipnet", &["web/viewer_address.rs"]),
+    ("rustix", &["service/descriptors.rs"]),
     (
         "tokio::",
         &[

@@ -18,11 +18,14 @@ use crate::embedded_s3::shelf::Shelf;
 use crate::embedded_s3::{BUCKET, EmbeddedS3, samples};
 use crate::object::representation::FieldValue;
 use crate::object::{BucketName, KeyPrefix};
+use crate::service::descriptors;
 use crate::service::listen::listen_or_free;
 use crate::service::{self, ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::{self, LogFormat};
+use crate::web::streams::StreamLimits;
+use crate::web::viewer_address::TrustedProxies;
 use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
 
 /// Arguments of `s3reel demo`.
@@ -50,6 +53,7 @@ pub fn run(arguments: &DemoArguments) -> ExitCode {
     if let Err(error) = logging::start(LogFormat::Text) {
         complain(&format!("logging could not be started: {error}"));
     }
+    descriptors::raise();
     let outcome = runtime()
         .map_err(|error| format!("the runtime could not be started: {error}"))
         .and_then(|runtime| {
@@ -119,6 +123,8 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             keep_alive: DEFAULT_KEEP_ALIVE,
             origin_total: timeouts.total,
             viewer_hold: DEFAULT_VIEWER_HOLD,
+            streams: StreamLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
             hosts: if listen.ip().is_loopback() {
                 Hosts::Loopback
             } else {

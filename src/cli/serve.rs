@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{WRONG_SETTINGS, complain, runtime};
 use crate::config::Config;
 use crate::config::settings::{Settings, unknown_variables};
+use crate::service::descriptors;
 use crate::service::listen::listen;
 use crate::service::{self, Running};
 use crate::telemetry::logging;
@@ -29,6 +30,7 @@ pub fn run(settings: &Settings) -> ExitCode {
     if let Err(error) = logging::start(config.log_format) {
         complain(&format!("logging could not be started: {error}"));
     }
+    descriptors::raise();
     for name in unknown_in_environment() {
         log::warn!("{name} is not a setting of this version and does nothing");
     }

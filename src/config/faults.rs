@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::units::parse_duration;
+use crate::units::{parse_duration, parse_size};
 
 /// One wrong setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,25 @@ impl Reader {
             Ok(Duration::ZERO) => Err("a duration above zero, such as 3s".to_owned()),
             Ok(duration) => Ok(duration),
             Err(error) => Err(error.to_string()),
+        })
+    }
+
+    /// Reads a size in bytes.
+    pub(super) fn size(&mut self, variable: &'static str, text: Option<&String>) -> Option<u64> {
+        self.optional(variable, text, |text| {
+            parse_size(text).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Reads a number of streams; more than a million would say that there is no limit.
+    pub(super) fn streams(
+        &mut self,
+        variable: &'static str,
+        text: Option<&String>,
+    ) -> Option<usize> {
+        self.optional(variable, text, |text| match text.parse() {
+            Ok(streams @ 1..=1_000_000) => Ok(streams),
+            _ => Err("a whole number from 1 to 1000000".to_owned()),
         })
     }
 

@@ -9,12 +9,16 @@ pub mod summary;
 
 use std::net::SocketAddr;
 
+use crate::connection::ViewerLimits;
 use crate::object::representation::FieldValue;
 use crate::object::{BucketName, KeyPrefix};
 use crate::service::{ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
+use crate::units::parse_size;
+use crate::web::streams::StreamLimits;
+use crate::web::viewer_address::TrustedProxies;
 use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
 use faults::{Faults, Reader};
 use settings::Settings;
@@ -142,6 +146,13 @@ fn timeouts(read: &mut Reader, settings: &Settings) -> OriginTimeouts {
             settings.origin_idle_timeout.as_ref(),
         )
         .unwrap_or(default.idle),
+        min_rate: read
+            .optional(
+                "S3REEL_ORIGIN_MIN_RATE",
+                settings.origin_min_rate.as_ref(),
+                |text| parse_size(text).map_err(|error| error.to_string()),
+            )
+            .unwrap_or(default.min_rate),
         total: default.total,
     }
 }
@@ -165,12 +176,38 @@ fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
                 settings.request_head_timeout.as_ref(),
             )
             .unwrap_or(default.request_head_timeout),
+        origin_concurrency: read
+            .optional(
+                "S3REEL_ORIGIN_CONCURRENCY",
+                settings.origin_concurrency.as_ref(),
+                |text| match text.parse() {
+                    Ok(calls @ 1..=1_000_000) => Ok(calls),
+                    _ => Err("a whole number from 1 to 1000000".to_owned()),
+                },
+            )
+            .unwrap_or(default.origin_concurrency),
+        viewer: viewer_limits(read, settings),
         drain_delay: read
             .duration("S3REEL_DRAIN_DELAY", settings.drain_delay.as_ref())
             .unwrap_or(default.drain_delay),
         drain_timeout: read
             .duration("S3REEL_DRAIN_TIMEOUT", settings.drain_timeout.as_ref())
             .unwrap_or(default.drain_timeout),
+    }
+}
+
+fn viewer_limits(read: &mut Reader, settings: &Settings) -> ViewerLimits {
+    let default = ViewerLimits::default();
+    let timeout = settings.viewer_timeout.as_ref();
+    let min_rate = settings.viewer_min_rate.as_ref();
+    ViewerLimits {
+        timeout: read
+            .positive_duration("S3REEL_VIEWER_TIMEOUT", timeout)
+            .unwrap_or(default.timeout),
+        min_rate: read
+            .size("S3REEL_VIEWER_MIN_RATE", min_rate)
+            .unwrap_or(default.min_rate),
+        window: default.window,
     }
 }
 
@@ -194,6 +231,8 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
     let browse = read.switch("S3REEL_BROWSE", settings.browse.as_ref());
     let keep_alive = read.positive_duration("S3REEL_KEEP_ALIVE", settings.keep_alive.as_ref());
     let viewer_hold = read.positive_duration("S3REEL_VIEWER_HOLD", settings.viewer_hold.as_ref());
+    let streams = stream_limits(read, settings);
+    let trusted_proxies = trusted_proxies(read, settings);
     Some(WebConfig {
         prefix,
         cors: cors.unwrap_or(CorsPolicy::Any),
@@ -209,8 +248,45 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
         origin_total: OriginTimeouts::default().total,
         viewer_hold: viewer_hold.unwrap_or(DEFAULT_VIEWER_HOLD),
+        streams,
+        trusted_proxies,
         hosts: Hosts::Any,
     })
+}
+
+fn stream_limits(read: &mut Reader, settings: &Settings) -> StreamLimits {
+    let default = StreamLimits::default();
+    let name = "S3REEL_MAX_STREAMS_PER_ADDRESS";
+    let text = settings.max_streams_per_address.as_ref();
+    let per_address = match text.map(String::as_str) {
+        None | Some("off") => None,
+        Some(value) => {
+            if settings.trusted_proxies.is_none() {
+                read.fault(name, Some(value), NEEDS_TRUSTED_PROXIES);
+            }
+            read.streams(name, text)
+        }
+    };
+    StreamLimits {
+        total: read
+            .streams("S3REEL_MAX_STREAMS", settings.max_streams.as_ref())
+            .unwrap_or(default.total),
+        per_address,
+    }
+}
+
+/// Why a limit for each address is no configuration by itself.
+const NEEDS_TRUSTED_PROXIES: &str = "behind a balancer every viewer has the balancer's address, so \
+     set S3REEL_TRUSTED_PROXIES too: to the balancer's networks, or to nothing if viewers connect \
+     here themselves";
+
+fn trusted_proxies(read: &mut Reader, settings: &Settings) -> TrustedProxies {
+    read.optional(
+        "S3REEL_TRUSTED_PROXIES",
+        settings.trusted_proxies.as_ref(),
+        |text| TrustedProxies::parse(text).map_err(|error| error.to_string()),
+    )
+    .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -269,6 +345,32 @@ mod tests {
         assert!(matches!(service.s3.access, Access::Anonymous));
         assert_eq!(service.s3.timeouts.idle.as_millis(), 250);
         assert_eq!(service.server.drain_delay.as_millis(), 0);
+    }
+
+    #[test]
+    fn a_limit_for_each_address_needs_a_word_on_proxies() {
+        let read = |limit: &str, proxies: Option<&str>| {
+            Config::parse(&settings(|settings| {
+                settings.max_streams_per_address = Some(limit.to_owned());
+                settings.trusted_proxies = proxies.map(ToOwned::to_owned);
+            }))
+            .map(|config| config.service.web.streams.per_address)
+        };
+        assert_eq!(read("8", Some("10.0.0.0/8")), Ok(Some(8)));
+        assert_eq!(read("8", Some("")), Ok(Some(8)));
+        assert_eq!(read("off", None), Ok(None));
+        let fault = read("8", None).unwrap_err().to_string();
+        assert!(
+            fault.contains("S3REEL_MAX_STREAMS_PER_ADDRESS=\"8\": behind a balancer")
+                && fault.contains("S3REEL_TRUSTED_PROXIES"),
+            "{fault}"
+        );
+        assert!(read("0", Some("")).is_err());
+        let fault = read("8", Some("10.0.0.1/8")).unwrap_err().to_string();
+        assert!(
+            fault.contains("S3REEL_TRUSTED_PROXIES=\"10.0.0.1/8\""),
+            "{fault}"
+        );
     }
 
     #[test]

@@ -36,6 +36,19 @@ pub struct Settings {
     /// Show the bucket at /-/ [default: off].
     #[arg(long, env = "S3REEL_BROWSE", value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
     pub browse: Option<String>,
+    /// Most answers with objects at once [default: 4000].
+    #[arg(long, env = "S3REEL_MAX_STREAMS", value_name = "NUMBER")]
+    pub max_streams: Option<String>,
+    /// Most of them for one viewer's address, or `off` [default: off].
+    #[arg(
+        long,
+        env = "S3REEL_MAX_STREAMS_PER_ADDRESS",
+        value_name = "NUMBER|off"
+    )]
+    pub max_streams_per_address: Option<String>,
+    /// Addresses and networks of proxies that tell viewers' addresses truly.
+    #[arg(long, env = "S3REEL_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
     /// Longest wait for a connection to S3 [default: 1s].
     #[arg(long, env = "S3REEL_ORIGIN_CONNECT_TIMEOUT", value_name = "DURATION")]
     pub origin_connect_timeout: Option<String>,
@@ -49,6 +62,12 @@ pub struct Settings {
     /// Longest silence of S3 within a body that the viewer is ready for [default: 6s].
     #[arg(long, env = "S3REEL_ORIGIN_IDLE_TIMEOUT", value_name = "DURATION")]
     pub origin_idle_timeout: Option<String>,
+    /// Bytes a second that S3 has to send, over 30 s that the viewer is ready for them [default: 16KiB].
+    #[arg(long, env = "S3REEL_ORIGIN_MIN_RATE", value_name = "SIZE")]
+    pub origin_min_rate: Option<String>,
+    /// Calls to S3 that may await the head of their answer at once [default: 256].
+    #[arg(long, env = "S3REEL_ORIGIN_CONCURRENCY", value_name = "N")]
+    pub origin_concurrency: Option<String>,
     /// Longest wait for a request head [default: 10s].
     #[arg(long, env = "S3REEL_REQUEST_HEAD_TIMEOUT", value_name = "DURATION")]
     pub request_head_timeout: Option<String>,
@@ -58,6 +77,12 @@ pub struct Settings {
     /// How long a viewer may take nothing before its read from S3 is given up [default: 10s].
     #[arg(long, env = "S3REEL_VIEWER_HOLD", value_name = "DURATION")]
     pub viewer_hold: Option<String>,
+    /// How long a viewer may take nothing before its connection is closed [default: 15m].
+    #[arg(long, env = "S3REEL_VIEWER_TIMEOUT", value_name = "DURATION")]
+    pub viewer_timeout: Option<String>,
+    /// Bytes a second that a viewer takes at least unless it pauses [default: 1KiB].
+    #[arg(long, env = "S3REEL_VIEWER_MIN_RATE", value_name = "SIZE")]
+    pub viewer_min_rate: Option<String>,
     /// How long after SIGTERM new connections are still taken [default: 5s].
     #[arg(long, env = "S3REEL_DRAIN_DELAY", value_name = "DURATION")]
     pub drain_delay: Option<String>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use crate::storage::s3::client::Access;
-use crate::units::format_duration;
+use crate::units::{format_duration, format_size};
 use crate::web::{Browse, CorsPolicy};
 
 impl Config {
@@ -42,18 +42,36 @@ impl Config {
             ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
             ("S3REEL_BROWSE", switch(web.browse == Browse::On)),
+            ("S3REEL_MAX_STREAMS", web.streams.total.to_string()),
+            (
+                "S3REEL_MAX_STREAMS_PER_ADDRESS",
+                web.streams
+                    .per_address
+                    .map_or_else(off, |streams| streams.to_string()),
+            ),
+            ("S3REEL_TRUSTED_PROXIES", web.trusted_proxies.to_string()),
             ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(s3.timeouts.connect)),
             (
                 "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",
                 time(s3.timeouts.first_byte),
             ),
             ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(s3.timeouts.idle)),
+            ("S3REEL_ORIGIN_MIN_RATE", format_size(s3.timeouts.min_rate)),
+            (
+                "S3REEL_ORIGIN_CONCURRENCY",
+                server.origin_concurrency.to_string(),
+            ),
             (
                 "S3REEL_REQUEST_HEAD_TIMEOUT",
                 time(server.request_head_timeout),
             ),
             ("S3REEL_KEEP_ALIVE", time(web.keep_alive)),
             ("S3REEL_VIEWER_HOLD", time(web.viewer_hold)),
+            ("S3REEL_VIEWER_TIMEOUT", time(server.viewer.timeout)),
+            (
+                "S3REEL_VIEWER_MIN_RATE",
+                format_size(server.viewer.min_rate),
+            ),
             ("S3REEL_DRAIN_DELAY", time(server.drain_delay)),
             ("S3REEL_DRAIN_TIMEOUT", time(server.drain_timeout)),
             ("S3REEL_LOG_FORMAT", log_format.to_string()),

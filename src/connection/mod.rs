@@ -1,4 +1,5 @@
-//! A viewer's connection, under the HTTP server: one request at a time, heads in time.
+//! A viewer's connection, under the HTTP server: one request at a time, heads in time, and an end for
+//! viewers that take nothing.
 //!
 //! The server decodes a request that was sent ahead (pipelined) while the answer before it is still
 //! being made, and then encodes that answer as if it belonged to the later request: a GET followed
@@ -7,8 +8,13 @@
 //! until that answer has ended, and it closes a connection whose head does not come in time,
 //! whichever request it is. It still reads ahead a little, because reading is the only way to
 //! notice that a viewer has left.
+//!
+//! The server waits for ever until a viewer takes its bytes, and asks the body for nothing
+//! meanwhile, so nothing above can end that. Writes pass here too, so here is the clock: see
+//! [`pace`].
 
 pub mod head;
+pub mod pace;
 pub mod turn;
 
 use std::future::Future as _;
@@ -21,9 +27,11 @@ use std::time::Duration;
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use head::HeadScan;
+use pace::Pace;
+pub use pace::{LetGo, ViewerLimits};
 pub use turn::Turn;
 
 /// Bytes that are read ahead at most, and so the longest head that can come: far above what is
@@ -56,6 +64,10 @@ pub struct Connection {
     head_timeout: Duration,
     /// Runs while a head has begun and is not complete, and after the last answer.
     head_deadline: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
+    /// Wakes us when the viewer may have taken nothing for too long. It is set anew only when it
+    /// has passed, since it would be set with nearly every write otherwise.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 /// What may still come from the viewer.
@@ -70,9 +82,10 @@ enum Input {
 }
 
 impl Connection {
-    /// Takes over a socket. Each request head has to come within `head_timeout` of its first byte.
+    /// Takes over a socket. Each request head has to come within `head_timeout` of its first byte,
+    /// and answers have to be taken within `limits`.
     #[must_use]
-    pub fn new(stream: TcpStream, head_timeout: Duration) -> Self {
+    pub fn new(stream: TcpStream, head_timeout: Duration, limits: ViewerLimits) -> Self {
         Self {
             stream,
             turn: Rc::new(Turn::default()),
@@ -85,6 +98,8 @@ impl Connection {
             discarded: 0,
             head_timeout,
             head_deadline: None,
+            pace: Pace::new(limits),
+            patience: None,
         }
     }
 
@@ -179,6 +194,67 @@ impl Connection {
             .get_or_insert_with(|| Box::pin(sleep(timeout)));
         deadline.as_mut().poll(cx)
     }
+
+    /// Keeps account of a write, and ends the connection of a viewer that takes too little.
+    fn account(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.has_tail = written.is_pending();
+        let verdict = match &written {
+            Poll::Ready(Ok(length)) => {
+                let length = u64::try_from(*length).unwrap_or(u64::MAX);
+                self.pace.took(length, Instant::now())
+            }
+            Poll::Ready(Err(_)) => Ok(()),
+            Poll::Pending => self.poll_patience(cx),
+        };
+        match verdict {
+            Ok(()) => written,
+            Err(why) => Poll::Ready(Err(self.let_go(why))),
+        }
+    }
+
+    /// Fails when the viewer has taken nothing for too long, and otherwise sees to it that we are
+    /// asked again when it has.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Result<(), LetGo> {
+        let now = Instant::now();
+        let Some(end) = self.pace.waits(now) else {
+            return Ok(());
+        };
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(sleep_until(end)));
+        while patience.as_mut().poll(cx).is_ready() {
+            if now >= end {
+                return Err(LetGo::Timeout);
+            }
+            patience.as_mut().reset(end);
+        }
+        Ok(())
+    }
+
+    /// Resets the connection when the server drops it, which it does with this error: an orderly
+    /// end would keep what the viewer does not take in the kernel for minutes more.
+    fn let_go(&mut self, why: LetGo) -> io::Error {
+        self.turn.let_go(why);
+        if let Err(error) = self.stream.set_zero_linger() {
+            log::debug!("SO_LINGER could not be set: {error}");
+        }
+        io::ErrorKind::TimedOut.into()
+    }
+
+    /// Whether writing makes sense.
+    fn check_viewer(&self) -> io::Result<()> {
+        if self.input == Input::ViewerLeft {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.turn.why_let_go().is_some() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
 }
 
 impl AsyncRead for Connection {
@@ -230,12 +306,9 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.input == Input::ViewerLeft {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
+        self.check_viewer()?;
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.has_tail = written.is_pending();
-        written
+        self.account(cx, written)
     }
 
     fn poll_write_vectored(
@@ -243,12 +316,9 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.input == Input::ViewerLeft {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
+        self.check_viewer()?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.has_tail = written.is_pending();
-        written
+        self.account(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -3,12 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
+use super::pace::LetGo;
+
 /// The viewer may send a request, or we have to answer one. Shared between a connection and the
 /// answers to its requests, on one thread.
 #[derive(Debug, Default)]
 pub struct Turn {
     is_ours: Cell<bool>,
     is_over: Cell<bool>,
+    let_go: Cell<Option<LetGo>>,
     reader: RefCell<Option<Waker>>,
 }
 
@@ -41,6 +44,17 @@ impl Turn {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.is_over.get()
+    }
+
+    /// The connection is being closed under the answer.
+    pub fn let_go(&self, why: LetGo) {
+        self.let_go.set(Some(why));
+    }
+
+    /// Why the connection is being closed under the answer, if it is.
+    #[must_use]
+    pub fn why_let_go(&self) -> Option<LetGo> {
+        self.let_go.get()
     }
 
     /// Wakes a reader that waits for its turn.

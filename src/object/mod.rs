@@ -6,8 +6,10 @@ pub mod key;
 pub mod media_type;
 pub mod prefix;
 pub mod representation;
+pub mod version_id;
 
 pub use bucket::BucketName;
 pub use key::{KeyError, ObjectKey, RequestKey};
 pub use prefix::KeyPrefix;
 pub use representation::Representation;
+pub use version_id::VersionId;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::version_id::VersionId;
 use crate::semantics::{CompleteLength, Validators};
 
 /// One version of an object as HTTP describes it (RFC 9110 section 8): length, type, coding and
@@ -12,6 +13,8 @@ pub struct Representation {
     pub length: CompleteLength,
     /// Entity tag and date.
     pub validators: Validators,
+    /// Its name in a bucket that keeps versions. No viewer is told.
+    pub version: Option<VersionId>,
     /// `Content-Type` as stored.
     pub content_type: Option<FieldValue>,
     /// `Content-Encoding` as stored, without `aws-chunked` and `identity`.
@@ -33,6 +36,7 @@ impl Representation {
         Self {
             length,
             validators: Validators::default(),
+            version: None,
             content_type: None,
             content_encoding: None,
             content_language: None,

@@ -9,6 +9,7 @@
 pub mod coalesce;
 pub mod content_range;
 pub mod entity_tag;
+pub mod forwarded;
 pub mod http_date;
 pub mod preconditions;
 pub mod range_specifier;

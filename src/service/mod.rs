@@ -1,5 +1,6 @@
 //! Composition: from a configuration to a running service and back to silence.
 
+pub mod descriptors;
 pub mod listen;
 pub mod sockets;
 
@@ -17,13 +18,17 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, ViewerLimits};
+use crate::storage::gate::{Gate, Gated};
 use crate::storage::resume::Resuming;
+use crate::storage::retry::RetryBudget;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
+use crate::web::streams::Streams;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
+use descriptors::Allotment;
 
 /// Everything a service is made of.
 #[derive(Debug, Clone)]
@@ -44,6 +49,12 @@ pub struct ServerConfig {
     pub workers: usize,
     /// `S3REEL_REQUEST_HEAD_TIMEOUT`: how long a request head may take; default 10 s.
     pub request_head_timeout: Duration,
+    /// `S3REEL_ORIGIN_CONCURRENCY`: calls to S3 that may await the head of their answer at once, over
+    /// all workers; default 256. As many again wait for up to a second. More let a slow S3 tie up
+    /// more of us, and ask more of it.
+    pub origin_concurrency: usize,
+    /// How long viewers may take nothing, and how slowly they may take something.
+    pub viewer: ViewerLimits,
     /// `S3REEL_DRAIN_DELAY`: how long after SIGTERM new connections are still taken, so that
     /// balancers can notice; default 5 s.
     pub drain_delay: Duration,
@@ -57,6 +68,8 @@ impl Default for ServerConfig {
         Self {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             request_head_timeout: Duration::from_secs(10),
+            origin_concurrency: 256,
+            viewer: ViewerLimits::default(),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
         }
@@ -85,6 +98,7 @@ pub struct Running {
     /// Dropped with the rest.
     _probe: Probe,
     drain_delay: Duration,
+    drain_timeout: Duration,
 }
 
 /// The task that waits for S3. Dropping it ends it.
@@ -100,6 +114,9 @@ struct Server {
 
 /// How long the end waits for the access lines of answers that it cut.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How long before the server cuts what is left it is taken for cut by us; its timer is another.
+const BEFORE_THE_CUT: Duration = Duration::from_millis(100);
 
 /// Connections that wait to be accepted; more are turned away by the kernel.
 pub const BACKLOG: i32 = 4096;
@@ -120,10 +137,16 @@ pub async fn start(
         .map_err(|error| fault("the viewers' listener", &error))?;
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
-    let connection = S3Connection::load(config.s3).await;
+    let connection = S3Connection::load(config.s3)
+        .await
+        .map_err(|error| fault("S3", &error))?;
+    let metrics = Arc::new(metrics);
+    let mut web = config.web;
+    let allotment = allot(&mut web, config.server.workers);
     let shared = Arc::new(Shared {
-        config: config.web,
-        metrics: Arc::new(metrics),
+        streams: Arc::new(Streams::new(web.streams, Arc::clone(&metrics))),
+        config: web,
+        metrics,
         lifecycle: Arc::new(Lifecycle::default()),
         health: Arc::new(BucketHealth::default()),
     });
@@ -141,7 +164,7 @@ pub async fn start(
         .map(|listener| start_admin(&shared, listener))
         .transpose()
         .map_err(|error| fault("the admin listener", &error))?;
-    let viewers = start_viewers(&shared, &connection, config.server, viewers)
+    let viewers = start_viewers(&shared, &connection, config.server, allotment, viewers)
         .map_err(|error| fault("the viewers' listener", &error))?;
     shared.lifecycle.reach(Phase::Serving);
     let health = Arc::clone(&shared.health);
@@ -156,18 +179,39 @@ pub async fn start(
         admin,
         _probe: probe,
         drain_delay: config.server.drain_delay,
+        drain_timeout: config.server.drain_timeout,
     })
+}
+
+/// Takes back what is set as far as there are not descriptors enough for it, and says so.
+fn allot(web: &mut WebConfig, workers: usize) -> Allotment {
+    let allowed = descriptors::allowed();
+    let wanted = web.streams.total;
+    let allotment = Allotment::of(allowed, wanted, workers);
+    if allotment.streams < wanted {
+        log::warn!(
+            "{allowed} file descriptors are allowed, enough for {} streams and not for \
+             S3REEL_MAX_STREAMS={wanted}: raise the hard limit (ulimit -Hn, LimitNOFILE) or lower \
+             the setting",
+            allotment.streams
+        );
+        web.streams.total = allotment.streams;
+    }
+    allotment
 }
 
 fn start_viewers(
     shared: &Arc<Shared>,
     connection: &S3Connection,
     config: ServerConfig,
+    allotment: Allotment,
     listener: TcpListener,
 ) -> io::Result<Server> {
     let shared = Arc::clone(shared);
     let connection = connection.clone();
     let keep_alive = shared.config.keep_alive;
+    let budget = Arc::new(RetryBudget::default());
+    let gate = Arc::new(Gate::new(config.origin_concurrency));
     // Runs once in each worker's thread.
     let app = move || {
         let metrics = || Arc::clone(&shared.metrics);
@@ -179,7 +223,12 @@ fn start_viewers(
         App::new()
             .app_data(web::Data::new(Worker {
                 shared: Arc::clone(&shared),
-                reader: Arc::new(Resuming::new(Arc::new(reader), metrics())),
+                reader: Arc::new(Resuming::new(
+                    Arc::new(Gated::new(reader, Arc::clone(&gate))),
+                    metrics(),
+                    Arc::clone(&budget),
+                    shared.config.origin_total,
+                )),
                 lister: Box::new(lister),
                 pauses: Pauses::start(shared.config.viewer_hold),
             }))
@@ -190,8 +239,10 @@ fn start_viewers(
     let address = listener.local_addr()?;
     let (stopping, stop_signal) = watch::channel(false);
     let head_timeout = config.request_head_timeout;
+    let limits = config.viewer;
     let server = actix_server::Server::build()
         .workers(config.workers)
+        .max_concurrent_connections(allotment.connections)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
         .disable_signals()
         .listen("viewers", listener, move || {
@@ -217,7 +268,7 @@ fn start_viewers(
             fn_service(move |stream: TcpStream| async move {
                 sockets::prepare(&stream);
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, head_timeout);
+                let connection = Connection::new(stream, head_timeout, limits);
                 Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
             })
             .and_then(http)
@@ -331,7 +382,18 @@ impl Running {
             "draining: unready now, no new connections after the drain delay"
         );
         tokio::time::sleep(self.drain_delay).await;
-        self.viewers.stop().await;
+        // The server cuts what is left without a word, so what it cuts has to be told by the time.
+        let patience = Duration::from_secs(whole_seconds(self.drain_timeout));
+        let lifecycle = &self.shared.lifecycle;
+        let cutting = async {
+            tokio::time::sleep(patience.saturating_sub(BEFORE_THE_CUT)).await;
+            lifecycle.reach(Phase::Cutting);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = self.viewers.stop() => {}
+            () = cutting => {}
+        }
         // Workers that were told to end drop what is left a moment later, and each answer that is
         // cut has a line to write.
         let begun = std::time::Instant::now();

@@ -35,6 +35,8 @@ pub enum ReadErrorKind {
     RangeNotSatisfiable,
     /// The origin wants fewer requests.
     Throttled,
+    /// More calls wait for the origin than we let.
+    Overloaded,
     /// The origin could not be reached, or the connection broke.
     Unreachable,
     /// The origin did not answer, or stopped sending, in time.
@@ -106,6 +108,7 @@ impl ReadErrorKind {
             | Self::Unreachable
             | Self::TimedOut
             | Self::OriginFailed
+            | Self::Overloaded
             | Self::BadAnswer(_) => Fault::Upstream,
             Self::Denied | Self::Misconfigured | Self::Internal => Fault::Own,
         }
@@ -122,6 +125,7 @@ impl ReadErrorKind {
             Self::Changed => "changed",
             Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::Throttled => "throttled",
+            Self::Overloaded => "overloaded",
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timed_out",
             Self::OriginFailed => "origin_failed",

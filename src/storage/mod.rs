@@ -2,10 +2,12 @@
 //!
 //! A reader is asked for one version and one range and gives a body whose every byte has been
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
-//! a reader: [`resume`] is one. [`s3`] is the innermost and the only place that knows the AWS SDK.
+//! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another. [`s3`] is the innermost and the only place that knows the AWS SDK.
 
 pub mod error;
+pub mod gate;
 pub mod resume;
+pub mod retry;
 pub mod s3;
 pub mod version;
 
@@ -16,9 +18,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::object::{ObjectKey, Representation};
-use crate::semantics::{EntityTag, InclRange, RangeSpec};
+use crate::semantics::{InclRange, RangeSpec};
 
 pub use error::{Fault, ReadError, ReadErrorKind};
+pub use version::VersionPin;
 
 /// A future that may move between threads, boxed so that readers can be chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -64,7 +67,7 @@ pub struct ReadRequest {
     pub range: Option<RangeSpec>,
     /// The version it has to be, if that is settled already. Readers fail with
     /// [`ReadErrorKind::Changed`] for any other.
-    pub if_match: Option<EntityTag>,
+    pub pin: Option<VersionPin>,
 }
 
 /// An object, open for reading.

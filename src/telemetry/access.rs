@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lifecycle::{Lifecycle, Phase};
 use super::metrics::Metrics;
 use super::request_id::RequestId;
 
@@ -39,19 +40,38 @@ impl Route {
 /// Who ended an answer before its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbortedBy {
-    /// The viewer closed its connection, or ours was shut down under it.
+    /// The viewer closed its connection.
     Viewer,
+    /// The viewer took nothing for too long, so we closed its connection.
+    ViewerTimeout,
+    /// The viewer took too little for too long, so we closed its connection.
+    ViewerTooSlow,
     /// S3 broke off, stalled or changed the object.
     Origin,
+    /// We are ending, and the drain timeout was over.
+    Shutdown,
 }
 
 impl AbortedBy {
-    /// The name in labels and lines.
+    /// Whose end it was, in labels and lines.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn side(self) -> &'static str {
         match self {
-            Self::Viewer => "viewer",
+            Self::Viewer | Self::ViewerTimeout | Self::ViewerTooSlow => "viewer",
             Self::Origin => "origin",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Why, in labels and lines.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Viewer => "left",
+            Self::ViewerTimeout => "timeout",
+            Self::ViewerTooSlow => "too_slow",
+            Self::Origin => "failed",
+            Self::Shutdown => "drain_timeout",
         }
     }
 }
@@ -61,10 +81,11 @@ impl AbortedBy {
 #[derive(Debug)]
 pub struct AccessRecord {
     metrics: Arc<Metrics>,
+    lifecycle: Arc<Lifecycle>,
     started: Instant,
     id: RequestId,
     method: String,
-    peer: Option<IpAddr>,
+    viewer: Option<IpAddr>,
     /// What the request was for.
     pub route: Route,
     /// The path as it was asked for, without the query, which may hold a signature.
@@ -90,18 +111,20 @@ impl AccessRecord {
     #[must_use]
     pub fn begin(
         metrics: Arc<Metrics>,
+        lifecycle: Arc<Lifecycle>,
         id: RequestId,
         method: &str,
         path: &str,
-        peer: Option<IpAddr>,
+        viewer: Option<IpAddr>,
     ) -> Self {
         metrics.request_began();
         Self {
             metrics,
+            lifecycle,
             started: Instant::now(),
             id,
             method: method.to_owned(),
-            peer,
+            viewer,
             route: Route::Other,
             path: path.to_owned(),
             range: None,
@@ -118,6 +141,12 @@ impl AccessRecord {
     #[must_use]
     pub const fn id(&self) -> &RequestId {
         &self.id
+    }
+
+    /// The viewer's address.
+    #[must_use]
+    pub const fn viewer(&self) -> Option<IpAddr> {
+        self.viewer
     }
 
     /// The head of the answer is ready and promises `promised` bytes of body.
@@ -146,9 +175,13 @@ impl AccessRecord {
     }
 
     fn ended_by(&self) -> Option<AbortedBy> {
-        // An unfinished answer that nobody else ended was left by its viewer.
+        // An unfinished answer that nobody else ended was left by its viewer, or cut at our end.
         let unfinished = self.status.is_none() || self.sent < self.promised;
-        self.aborted_by.or(unfinished.then_some(AbortedBy::Viewer))
+        let by = match self.lifecycle.phase() {
+            Phase::Starting | Phase::Serving | Phase::Draining => AbortedBy::Viewer,
+            Phase::Cutting => AbortedBy::Shutdown,
+        };
+        self.aborted_by.or(unfinished.then_some(by))
     }
 }
 
@@ -165,7 +198,7 @@ impl Drop for AccessRecord {
             .request_ended(method, &status.to_string(), self.route.as_str(), duration);
         let ended_by = self.ended_by();
         if let Some(by) = ended_by {
-            self.metrics.aborted(by.as_str());
+            self.metrics.aborted(by.side(), by.reason());
         }
         log::info!(
             target: TARGET,
@@ -179,9 +212,10 @@ impl Drop for AccessRecord {
             promised = self.promised,
             first_byte_ms = milliseconds(self.first_byte),
             duration_ms = milliseconds(Some(duration)),
-            peer = self.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string()).as_str(),
+            peer = self.viewer.map_or_else(|| "-".to_owned(), |viewer| viewer.to_string()).as_str(),
             resumes = self.resumes,
-            aborted_by = ended_by.map_or("-", AbortedBy::as_str);
+            aborted_by = ended_by.map_or("-", AbortedBy::side),
+            abort_reason = ended_by.map_or("-", AbortedBy::reason);
             "request"
         );
     }
@@ -207,7 +241,8 @@ mod tests {
 
     fn record(metrics: &Arc<Metrics>) -> AccessRecord {
         let metrics = Arc::clone(metrics);
-        AccessRecord::begin(metrics, RequestId::random(), "GET", "/a", None)
+        let lifecycle = Arc::new(Lifecycle::default());
+        AccessRecord::begin(metrics, lifecycle, RequestId::random(), "GET", "/a", None)
     }
 
     #[test]
@@ -224,6 +259,11 @@ mod tests {
         short.aborted(AbortedBy::Origin);
         assert_eq!(short.ended_by(), Some(AbortedBy::Origin));
         assert_eq!(record(&metrics).ended_by(), Some(AbortedBy::Viewer));
+        let cut = record(&metrics);
+        cut.lifecycle.reach(Phase::Draining);
+        assert_eq!(cut.ended_by(), Some(AbortedBy::Viewer));
+        cut.lifecycle.reach(Phase::Cutting);
+        assert_eq!(cut.ended_by(), Some(AbortedBy::Shutdown));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Phase {
     Serving,
     /// Told to stop: no new work should come here.
     Draining,
+    /// The time for draining is over: what is not finished is cut.
+    Cutting,
 }
 
 impl Phase {
@@ -20,7 +22,7 @@ impl Phase {
         match self {
             Self::Starting => "starting",
             Self::Serving => "serving",
-            Self::Draining => "draining",
+            Self::Draining | Self::Cutting => "draining",
         }
     }
 }
@@ -36,7 +38,8 @@ impl Lifecycle {
         match self.0.load(Ordering::Acquire) {
             0 => Phase::Starting,
             1 => Phase::Serving,
-            _ => Phase::Draining,
+            2 => Phase::Draining,
+            _ => Phase::Cutting,
         }
     }
 
@@ -46,6 +49,7 @@ impl Lifecycle {
             Phase::Starting => 0,
             Phase::Serving => 1,
             Phase::Draining => 2,
+            Phase::Cutting => 3,
         };
         self.0.fetch_max(step, Ordering::AcqRel);
     }

@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use log::kv::{self, VisitSource, VisitValue};
 use serde_json::{Map, Value};
 
+use super::request_id::RequestId;
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
@@ -125,6 +127,9 @@ fn can_deceive(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// The field that says for which request something was done.
+const REQUEST_ID: &str = "request_id";
+
 /// The key-value pairs of a record, in order.
 struct Fields(Vec<(String, Value)>);
 
@@ -133,6 +138,12 @@ impl Fields {
         let mut fields = Self(Vec::new());
         // A pair that cannot be read is left out; the line is still worth writing.
         let _ = record.key_values().visit(&mut fields);
+        if let Some(id) = RequestId::current()
+            && !fields.0.iter().any(|(name, _)| name == REQUEST_ID)
+        {
+            let id = Value::String(id.as_str().to_owned());
+            fields.0.push((REQUEST_ID.to_owned(), id));
+        }
         fields
     }
 }

@@ -33,11 +33,14 @@ pub struct Metrics {
     sent_bytes: Counter,
     in_flight: IntGauge,
     aborted: CounterVec,
+    streams_open: IntGauge,
+    shed: CounterVec,
     s3_requests: CounterVec,
     s3_first_byte: Histogram,
     s3_bytes: Counter,
     s3_bad_answers: CounterVec,
     s3_bodies_open: IntGauge,
+    s3_retries: CounterVec,
     s3_resumes: CounterVec,
 }
 
@@ -82,8 +85,17 @@ impl Metrics {
             )?,
             aborted: register.counters(
                 "s3reel_responses_aborted_total",
-                "Answers that ended before their last byte, by the side that ended them.",
-                &["side"],
+                "Answers that ended before their last byte, by the side that ended them and why.",
+                &["side", "reason"],
+            )?,
+            streams_open: register.gauge(
+                "s3reel_streams_open",
+                "Answers with objects in flight, as S3REEL_MAX_STREAMS counts them.",
+            )?,
+            shed: register.counters(
+                "s3reel_requests_shed_total",
+                "Requests for objects that were refused because a limit of ours was reached, by limit.",
+                &["reason"],
             )?,
             s3_requests: register.counters(
                 "s3reel_s3_requests_total",
@@ -107,6 +119,11 @@ impl Metrics {
             s3_bodies_open: register.gauge(
                 "s3reel_s3_bodies_open",
                 "Object bodies of S3 that are being read.",
+            )?,
+            s3_retries: register.counters(
+                "s3reel_s3_retries_total",
+                "Calls that were made again before their answer had begun, by reason.",
+                &["reason"],
             )?,
             s3_resumes: register.counters(
                 "s3reel_s3_resumes_total",
@@ -165,8 +182,19 @@ impl Metrics {
     }
 
     /// An answer ended early.
-    pub fn aborted(&self, side: &str) {
-        self.aborted.with_label_values(&[side]).inc();
+    pub fn aborted(&self, side: &str, reason: &str) {
+        self.aborted.with_label_values(&[side, reason]).inc();
+    }
+
+    /// A request was refused because a limit of ours was reached.
+    pub fn shed(&self, reason: &str) {
+        self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// Answers with objects that are in flight now.
+    #[must_use]
+    pub const fn streams_open(&self) -> &IntGauge {
+        &self.streams_open
     }
 
     /// A call to S3 was answered, or failed.
@@ -175,6 +203,11 @@ impl Metrics {
             .with_label_values(&[operation, outcome])
             .inc();
         self.s3_first_byte.observe(after.as_secs_f64());
+    }
+
+    /// A call to S3 is made again.
+    pub fn s3_retried(&self, reason: &str) {
+        self.s3_retries.with_label_values(&[reason]).inc();
     }
 
     /// Body bytes arrived from S3.

@@ -1,6 +1,15 @@
 //! The name of one request in answers and in the log.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+
+thread_local! {
+    /// The request that this thread works on at this moment.
+    static CURRENT: RefCell<Option<RequestId>> = const { RefCell::new(None) };
+}
 
 /// What a caller may choose as request id, in bytes.
 const MAX_BYTES: usize = 64;
@@ -8,7 +17,7 @@ const MAX_BYTES: usize = 64;
 /// A request id: letters, digits, `_` and `-` only, so that it is safe in a field, in a log line
 /// and in JSON without escaping.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The id that the caller sent in `X-Request-Id` if it is harmless, else a new one.
@@ -22,19 +31,47 @@ impl RequestId {
                         .bytes()
                         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
             })
-            .map_or_else(Self::random, |id| Self(id.to_owned()))
+            .map_or_else(Self::random, |id| Self(id.into()))
     }
 
     /// A new id: 64 random bits. It names a request for people and protects nothing.
     #[must_use]
     pub fn random() -> Self {
-        Self(format!("{:016x}", fastrand::u64(..)))
+        Self(format!("{:016x}", fastrand::u64(..)).into())
     }
 
     /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Does a piece of work for this request: lines that are logged meanwhile tell its id, also those
+    /// of layers that know nothing of requests.
+    pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _back = Entered(CURRENT.replace(Some(self.clone())));
+        work()
+    }
+
+    /// The same for all the work of a future.
+    pub async fn throughout<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|cx| self.during(|| work.as_mut().poll(cx))).await
+    }
+
+    /// The request that this thread works on.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+}
+
+/// Puts back what was current before, also when the work panics.
+struct Entered(Option<RequestId>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
     }
 }
 
@@ -47,6 +84,20 @@ impl fmt::Display for RequestId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_done_for_a_request_knows_it_and_nothing_else_does() {
+        let (outer, inner) = (RequestId::random(), RequestId::random());
+        let both = async {
+            tokio::task::yield_now().await;
+            let within = inner.during(RequestId::current);
+            (within, RequestId::current())
+        };
+        let (within, around) = outer.throughout(both).await;
+        assert_eq!(within, Some(inner));
+        assert_eq!(around, Some(outer));
+        assert_eq!(RequestId::current(), None);
+    }
 
     #[test]
     fn a_harmless_id_is_kept_and_any_other_replaced() {

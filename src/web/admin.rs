@@ -62,7 +62,7 @@ pub fn readiness(shared: &Shared) -> (StatusCode, String) {
     let phase = shared.lifecycle.phase();
     let status = match phase {
         Phase::Serving => StatusCode::OK,
-        Phase::Starting | Phase::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Phase::Starting | Phase::Draining | Phase::Cutting => StatusCode::SERVICE_UNAVAILABLE,
     };
     let bucket = shared.health.state().as_str();
     (status, format!("{}\nbucket: {bucket}\n", phase.as_str()))

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use super::object_body::ObjectContent;
 use super::pauses::Pauses;
-use crate::connection::Turn;
+use super::streams::Place;
+use crate::connection::{LetGo, Turn};
 use crate::storage::error::ReadError;
 use crate::telemetry::{AbortedBy, AccessRecord};
 
@@ -21,7 +22,7 @@ pub struct ViewerBody {
     content: Content,
     record: AccessRecord,
     /// Given back when the answer has ended, so that the next request may come.
-    _turn: TurnGuard,
+    turn: TurnGuard,
 }
 
 /// Our turn on a viewer's connection; dropping it ends it.
@@ -38,6 +39,17 @@ impl TurnGuard {
     pub fn make_last(request: &HttpRequest) {
         if let Some(turn) = request.conn_data::<Rc<Turn>>() {
             turn.is_last();
+        }
+    }
+}
+
+impl Drop for ViewerBody {
+    fn drop(&mut self) {
+        let turn = self.turn.0.as_ref();
+        match turn.and_then(|turn| turn.why_let_go()) {
+            Some(LetGo::Timeout) => self.record.aborted(AbortedBy::ViewerTimeout),
+            Some(LetGo::TooSlow) => self.record.aborted(AbortedBy::ViewerTooSlow),
+            None => {}
         }
     }
 }
@@ -64,6 +76,8 @@ enum Content {
         content: Rc<RefCell<ObjectContent>>,
         /// Taken when the body turns out to be long enough to be worth watching.
         pauses: Option<Rc<Pauses>>,
+        /// Free for another viewer when this is dropped.
+        _place: Option<Place>,
     },
 }
 
@@ -74,7 +88,7 @@ impl ViewerBody {
         Self {
             content: Content::None,
             record,
-            _turn: turn,
+            turn,
         }
     }
 
@@ -84,7 +98,7 @@ impl ViewerBody {
         Self {
             content: Content::Absent(length),
             record,
-            _turn: turn,
+            turn,
         }
     }
 
@@ -94,16 +108,18 @@ impl ViewerBody {
         Self {
             content: Content::Text(Some(text)),
             record,
-            _turn: turn,
+            turn,
         }
     }
 
-    /// Exactly `promised` bytes of an object, watched by `pauses`.
+    /// Exactly `promised` bytes of an object, watched by `pauses`, which take a place among the
+    /// streams.
     #[must_use]
     pub fn object(
         content: ObjectContent,
         promised: u64,
         pauses: Rc<Pauses>,
+        place: Option<Place>,
         record: AccessRecord,
         turn: TurnGuard,
     ) -> Self {
@@ -112,9 +128,10 @@ impl ViewerBody {
                 promised,
                 content: Rc::new(RefCell::new(content)),
                 pauses: Some(pauses),
+                _place: place,
             },
             record,
-            _turn: turn,
+            turn,
         }
     }
 }
@@ -146,7 +163,7 @@ impl MessageBody for ViewerBody {
                 content, pauses, ..
             } => {
                 let mut object = content.borrow_mut();
-                let next = ready!(object.poll_piece(cx));
+                let next = ready!(this.record.id().during(|| object.poll_piece(cx)));
                 this.record.resumed(object.resumes());
                 if object.has_more()
                     && let Some(pauses) = pauses.take()

@@ -12,7 +12,7 @@ use crate::object::representation::FieldValue;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{ObjectReader, ReadRequest};
+use crate::storage::{ObjectReader, ReadRequest, VersionPin};
 
 /// The type of an object. `at_hand` is a read of it and what that read is of; if it does not begin at
 /// the beginning, or ends too early, and nothing else tells, the first bytes are read by themselves.
@@ -55,11 +55,10 @@ async fn open(
     known: &Representation,
     range: InclRange,
 ) -> Result<OpenBody, ReadError> {
-    let etag = known.validators.etag.as_ref();
     let request = ReadRequest {
         key: key.clone(),
         range: Some(RangeSpec::from(range)),
-        if_match: etag.filter(|tag| !tag.is_weak()).cloned(),
+        pin: VersionPin::of(known),
     };
     let read = reader.read(request).await?;
     if read.representation.length != known.length || read.extent != Some(range) {

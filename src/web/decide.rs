@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use super::content_type;
 use super::extract::{Asked, Want};
 use crate::object::{ObjectKey, Representation};
-use crate::semantics::{CompleteLength, Conditions, EntityTag, RangeSpec, Selection};
+use crate::semantics::{CompleteLength, Conditions, RangeSpec, Selection};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest};
+use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest, VersionPin};
 
 /// An answer, ready to be rendered.
 pub struct Decided {
@@ -126,7 +126,7 @@ async fn attempt(
             let request = ReadRequest {
                 key: key.clone(),
                 range,
-                if_match: None,
+                pin: None,
             };
             match reader.read(request).await {
                 Ok(read) if fits(conditions, &read) => open(conditions, read).await,
@@ -196,14 +196,9 @@ async fn settle(
     let request = ReadRequest {
         key: key.clone(),
         range,
-        // A weak tag never matches strongly, so it cannot pin a version.
-        if_match: known
-            .validators
-            .etag
-            .clone()
-            .filter(|tag| !EntityTag::is_weak(tag)),
+        pin: VersionPin::of(&known),
     };
-    let is_pinned = request.if_match.is_some();
+    let is_pinned = request.pin.is_some();
     let read = reader.read(request).await?;
     if is_pinned && read.representation.length != known.length {
         let kind = ReadErrorKind::BadAnswer(BadAnswer::Length);
@@ -226,7 +221,7 @@ async fn settle(
 /// tag to pin; without one the whole object is the answer.
 fn select(conditions: &Conditions, version: &Representation) -> Selection {
     let validators = &version.validators;
-    let can_be_pinned = validators.etag.as_ref().is_some_and(|tag| !tag.is_weak());
+    let can_be_pinned = VersionPin::of(version).is_some();
     match conditions.select(validators, version.length) {
         Selection::Parts(_) if !can_be_pinned => Selection::Whole,
         selection => selection,

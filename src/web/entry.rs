@@ -8,8 +8,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::body::ViewerBody;
+use super::extract::Want;
 use super::problem::ServeError;
 use super::respond::{Reply, respond};
+use super::streams::Intent;
 use super::{Browse, Hosts, Worker, decide, extract, page};
 use crate::object::{ObjectKey, RequestKey};
 use crate::telemetry::{AccessRecord, RequestId, Route};
@@ -32,7 +34,8 @@ const MAX_LOGGED_PATH_BYTES: usize = 4096;
 pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse<ViewerBody> {
     let mut record = begin(&request, &worker);
     record.range = extract::range_as_sent(&request);
-    let reply = answer(&request, &worker, &mut record).await;
+    let id = record.id().clone();
+    let reply = id.throughout(answer(&request, &worker, &mut record)).await;
     respond(&request, &worker, record, reply)
 }
 
@@ -43,10 +46,11 @@ fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
         .map(actix_web::http::header::HeaderValue::as_bytes);
     AccessRecord::begin(
         Arc::clone(&worker.shared.metrics),
+        Arc::clone(&worker.shared.lifecycle),
         RequestId::from_header(id),
         request.method().as_str(),
         logged_path(request.uri().path()),
-        request.peer_addr().map(|peer| peer.ip()),
+        worker.shared.config.trusted_proxies.viewer(request),
     )
 }
 
@@ -78,14 +82,26 @@ async fn answer(
             Browse::On => Ok(Reply::SeeOther("/-/")),
             Browse::Off => Err(ServeError::NothingHere),
         },
-        (&Method::GET | &Method::HEAD, _) => object(request, worker).await,
+        (&Method::GET | &Method::HEAD, _) => object(request, worker, record.viewer()).await,
         _ => Err(ServeError::MethodNotAllowed),
     }
 }
 
-async fn object(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
+async fn object(
+    request: &HttpRequest,
+    worker: &Worker,
+    viewer: Option<IpAddr>,
+) -> Result<Reply, ServeError> {
     let key = key(request, worker)?;
     let asked = extract::asked(request);
+    // Before S3 is asked: a request that waits there holds as much as one that is being answered.
+    let place = match asked.want {
+        Want::Body => {
+            let intent = Intent::of(&asked.conditions);
+            Some(worker.shared.streams.enter(intent, viewer)?)
+        }
+        Want::HeadOnly => None,
+    };
     let decided = decide::decide(
         worker.reader.as_ref(),
         &key,
@@ -93,7 +109,7 @@ async fn object(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeEr
         worker.shared.config.origin_total,
     )
     .await?;
-    Ok(Reply::Object(Box::new(decided), key))
+    Ok(Reply::Object(Box::new(decided), key, place))
 }
 
 fn key(request: &HttpRequest, worker: &Worker) -> Result<ObjectKey, ServeError> {

@@ -31,7 +31,7 @@ pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
     let can_go_on = !extract::has_body(request)
         && !request.headers().contains_key(UPGRADE)
         && request.method() != Method::CONNECT;
-    if wanted && can_go_on && phase != Phase::Draining {
+    if wanted && can_go_on && matches!(phase, Phase::Starting | Phase::Serving) {
         Connection::Kept
     } else {
         Connection::Closed

@@ -19,6 +19,8 @@ pub mod page;
 pub mod pauses;
 pub mod problem;
 pub mod respond;
+pub mod streams;
+pub mod viewer_address;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ use crate::storage::{ObjectLister, ObjectReader};
 use crate::telemetry::{Lifecycle, Metrics};
 
 use pauses::Pauses;
+use streams::{StreamLimits, Streams};
+use viewer_address::TrustedProxies;
 
 pub use cors::CorsPolicy;
 
@@ -56,6 +60,10 @@ pub struct WebConfig {
     /// Longer holds spare calls and cost memory, up to a megabyte a viewer here and more in socket
     /// buffers.
     pub viewer_hold: Duration,
+    /// How many answers with objects may be in flight.
+    pub streams: StreamLimits,
+    /// Whose word on viewers' addresses counts.
+    pub trusted_proxies: TrustedProxies,
     /// Which host names are answered to.
     pub hosts: Hosts,
 }
@@ -86,6 +94,8 @@ pub struct Shared {
     pub config: WebConfig,
     /// Figures.
     pub metrics: Arc<Metrics>,
+    /// Answers with objects that are in flight.
+    pub streams: Arc<Streams>,
     /// Serving or draining.
     pub lifecycle: Arc<Lifecycle>,
     /// What is known of the bucket.

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use log::Level;
 use serde_json::json;
 
+use super::streams::Full;
 use crate::object::KeyError;
 use crate::semantics::CompleteLength;
 use crate::storage::error::{Fault, ReadError, ReadErrorKind};
@@ -39,6 +40,8 @@ pub enum ServeError {
     PreconditionFailed,
     /// 416, with what was asked and the length.
     Unsatisfiable(Option<String>, CompleteLength),
+    /// As many answers are in flight as may be.
+    Full(Full),
     /// The object could not be read.
     Read(ReadError),
 }
@@ -46,6 +49,12 @@ pub enum ServeError {
 impl From<KeyError> for ServeError {
     fn from(error: KeyError) -> Self {
         Self::Key(error)
+    }
+}
+
+impl From<Full> for ServeError {
+    fn from(full: Full) -> Self {
+        Self::Full(full)
     }
 }
 
@@ -77,10 +86,13 @@ impl ServeError {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Unsatisfiable(..) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => StatusCode::NOT_FOUND,
                 ReadErrorKind::Archived => StatusCode::CONFLICT,
-                ReadErrorKind::Throttled => StatusCode::SERVICE_UNAVAILABLE,
+                ReadErrorKind::Throttled | ReadErrorKind::Overloaded => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 ReadErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
                 // An object that keeps changing under us, or a range that S3 refuses although it
                 // exists, is an origin that contradicts itself.
@@ -110,10 +122,13 @@ impl ServeError {
             Self::Query(_) => "query-refused",
             Self::PreconditionFailed => "precondition-failed",
             Self::Unsatisfiable(..) => "range-not-satisfiable",
+            Self::Full(Full::Total) => "too-many-streams",
+            Self::Full(Full::Address) => "too-many-streams-of-address",
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => "not-found",
                 ReadErrorKind::Archived => "archived",
                 ReadErrorKind::Throttled => "storage-busy",
+                ReadErrorKind::Overloaded => "storage-queue-full",
                 ReadErrorKind::TimedOut => "storage-timeout",
                 ReadErrorKind::Changed | ReadErrorKind::RangeNotSatisfiable => "object-changing",
                 ReadErrorKind::Denied | ReadErrorKind::Misconfigured => "storage-misconfigured",
@@ -146,6 +161,12 @@ impl ServeError {
                 let range = range.as_deref().unwrap_or("the range");
                 format!("No byte of the object is in {range}; it is {complete} bytes long.")
             }
+            Self::Full(Full::Total) => {
+                "As many viewers are being served as there is room for; try again after the time given in Retry-After.".to_owned()
+            }
+            Self::Full(Full::Address) => {
+                "As many streams as one address may have go to this one; end one of them, or try again after the time given in Retry-After.".to_owned()
+            }
             Self::Read(error) => read_detail(error.kind).to_owned(),
         }
     }
@@ -153,12 +174,15 @@ impl ServeError {
     /// What the answer tells about coming back, in seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
-        let Self::Read(error) = self else {
-            return None;
+        let error = match self {
+            // Spread, or all who were turned away come back together.
+            Self::Full(_) => return Some(fastrand::u64(2..=5)),
+            Self::Read(error) => error,
+            _ => return None,
         };
         match error.kind {
             // Spread over a second or two, or all viewers come back together.
-            ReadErrorKind::Throttled => {
+            ReadErrorKind::Throttled | ReadErrorKind::Overloaded => {
                 let told = error.retry_after.map_or(0, |told| told.as_secs());
                 Some(told.max(1).saturating_add(fastrand::u64(0..2)))
             }
@@ -195,7 +219,8 @@ impl ServeError {
             | Self::Misdirected
             | Self::Query(_)
             | Self::PreconditionFailed
-            | Self::Unsatisfiable(..) => None,
+            | Self::Unsatisfiable(..)
+            | Self::Full(_) => None,
         }
     }
 
@@ -224,6 +249,9 @@ fn read_detail(kind: ReadErrorKind) -> &'static str {
         }
         ReadErrorKind::Throttled => {
             "The storage is busy; try again after the time given in Retry-After."
+        }
+        ReadErrorKind::Overloaded => {
+            "Too many requests wait for the storage; try again after the time given in Retry-After."
         }
         ReadErrorKind::TimedOut => "The storage did not answer in time; try again shortly.",
         ReadErrorKind::Changed | ReadErrorKind::RangeNotSatisfiable => {
@@ -255,6 +283,7 @@ mod tests {
             (ReadErrorKind::Denied, 502),
             (ReadErrorKind::Archived, 409),
             (ReadErrorKind::Throttled, 503),
+            (ReadErrorKind::Overloaded, 503),
             (ReadErrorKind::Unreachable, 502),
             (ReadErrorKind::OriginFailed, 502),
             (ReadErrorKind::BadAnswer(BadAnswer::Length), 502),

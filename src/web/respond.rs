@@ -16,6 +16,7 @@ use super::keep_alive::{self, Connection};
 use super::multipart::{Framing, MultipartBody};
 use super::object_body::ObjectContent;
 use super::problem::ServeError;
+use super::streams::Place;
 use super::{Shared, Worker, object_headers};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{ContentRange, HttpDate, InclRange, Selection};
@@ -25,8 +26,8 @@ use crate::telemetry::AccessRecord;
 
 /// An answer that is not a failure.
 pub enum Reply {
-    /// An object, or what its conditions make of it.
-    Object(Box<Decided>, ObjectKey),
+    /// An object, or what its conditions make of it, and the place that it has while it is sent.
+    Object(Box<Decided>, ObjectKey, Option<Place>),
     /// OPTIONS of anything.
     Options,
     /// A redirect of a visitor to the page.
@@ -60,15 +61,19 @@ pub fn respond(
     record: AccessRecord,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
-    let answer = Answer {
+    let mut answer = Answer {
         request,
         worker,
         shared: &worker.shared,
         now: HttpDate::at(SystemTime::now()),
         record,
+        place: None,
     };
     match reply {
-        Ok(Reply::Object(decided, key)) => answer.object(*decided, &key),
+        Ok(Reply::Object(decided, key, place)) => {
+            answer.place = place;
+            answer.object(*decided, &key)
+        }
         Ok(Reply::Options) => answer.options(),
         Ok(Reply::SeeOther(location)) => answer.see_other(location),
         Ok(Reply::Text(text)) => answer.text(text),
@@ -83,6 +88,8 @@ struct Answer<'a> {
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
     record: AccessRecord,
+    /// Given up with the answer, unless that has a body to give it to.
+    place: Option<Place>,
 }
 
 impl Answer<'_> {
@@ -147,8 +154,9 @@ impl Answer<'_> {
         body: Option<OpenBody>,
         key: &ObjectKey,
     ) -> HttpResponse<ViewerBody> {
-        let etag = representation.validators.etag.clone();
-        let (Some(etag), Some(first)) = (etag, body) else {
+        let reader = Arc::clone(&self.worker.reader);
+        let version = PinnedVersion::new(reader, key.clone(), representation);
+        let (Some(version), Some(first)) = (version, body) else {
             let error = ReadError::new(ReadErrorKind::Internal, "parts without a version");
             return self.failure(&ServeError::Read(error));
         };
@@ -164,27 +172,22 @@ impl Answer<'_> {
             content_type,
             self.now,
         );
-        let version = PinnedVersion {
-            reader: Arc::clone(&self.worker.reader),
-            key: key.clone(),
-            etag,
-            complete: representation.length,
-        };
         let body = MultipartBody::new(version, framing, parts, first).open();
         self.stream(builder, body, promised)
     }
 
     /// An answer with bytes of an object.
     fn stream(
-        self,
+        mut self,
         builder: HttpResponseBuilder,
         body: OpenBody,
         promised: u64,
     ) -> HttpResponse<ViewerBody> {
         let content = ObjectContent::new(body, promised);
         let pauses = Rc::clone(&self.worker.pauses);
+        let place = self.place.take();
         self.finish(builder, promised, |record, turn| {
-            ViewerBody::object(content, promised, pauses, record, turn)
+            ViewerBody::object(content, promised, pauses, place, record, turn)
         })
     }
 
@@ -247,6 +250,7 @@ impl Answer<'_> {
             | ServeError::NothingHere
             | ServeError::Misdirected
             | ServeError::Query(_)
+            | ServeError::Full(_)
             | ServeError::Read(_) => {}
         }
         let body = error.body(self.record.id());

@@ -51,6 +51,11 @@ const PIECES: &[&str] = &[
     "\0\0\0\u{8}moov",
     "trak",
     "stsd",
+    "for=",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    ":80",
+    "_x",
 ];
 
 fn folder() -> PathBuf {

@@ -8,13 +8,15 @@ use crate::support::{Scripted, Step, TestS3, TestService, content, until};
 #[tokio::test]
 async fn figures_count_requests_bytes_and_calls_to_s3() {
     let s3 = TestS3::embedded().await;
-    s3.put("a", content(1, 1000)).await;
+    s3.put("film.mp4", content(1, 1000)).await;
     let service = TestService::over(&s3).await;
     let mut player = service.client().await;
-    player.ask("GET", "/a", &[]).await;
-    player.ask("GET", "/a", &[("Range", "bytes=0-1")]).await;
+    player.ask("GET", "/film.mp4", &[]).await;
+    player
+        .ask("GET", "/film.mp4", &[("Range", "bytes=0-1")])
+        .await;
     player.ask("GET", "/none", &[]).await;
-    player.ask("BREW", "/a", &[]).await;
+    player.ask("BREW", "/film.mp4", &[]).await;
     let object = |code: u16, method: &str| {
         format!("s3reel_requests_total{{code=\"{code}\",method=\"{method}\",route=\"object\"}}")
     };
@@ -43,7 +45,7 @@ async fn figures_count_requests_bytes_and_calls_to_s3() {
     );
     let text = String::from_utf8(figures.body).unwrap();
     assert!(text.contains("process_resident_memory_bytes"), "{text}");
-    assert!(!text.contains("/a"), "a key in a label:\n{text}");
+    assert!(!text.contains("film"), "a key in a label:\n{text}");
 }
 
 #[tokio::test]
@@ -105,6 +107,7 @@ async fn a_stream_that_does_not_end_is_cut_when_the_drain_timeout_is_over() {
     let mut viewer = service.client().await;
     viewer.request("GET", "/film.mp4", &[]).await;
     viewer.head().await;
+    let metrics = service.metrics();
     let started = Instant::now();
     service.stop().await;
     assert!(
@@ -117,4 +120,7 @@ async fn a_stream_that_does_not_end_is_cut_when_the_drain_timeout_is_over() {
         started.elapsed()
     );
     assert!(viewer.rest().await.len() <= 1000);
+    let figures = String::from_utf8(metrics.encode().unwrap()).unwrap();
+    let cut = "s3reel_responses_aborted_total{reason=\"drain_timeout\",side=\"shutdown\"} 1";
+    assert!(figures.contains(cut), "{figures}");
 }

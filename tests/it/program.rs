@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use s3reel::embedded_s3::samples::SAMPLES;
 
+use crate::support::film::{Break, Fault, film};
 use crate::support::program::{Program, address_in, command, serve};
-use crate::support::{Client, TestS3, content};
+use crate::support::{Client, TestS3, content, in_time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_plays_its_samples_and_no_variable_of_the_caller_reaches_it() {
@@ -251,4 +252,43 @@ async fn json_log_lines_are_json_and_a_hostile_path_forges_none() {
         "{line}"
     );
     assert!(!log.concat().contains("Signature"), "a query in the log");
+}
+
+#[tokio::test]
+async fn what_is_done_again_for_a_request_is_logged_with_its_id() {
+    let origin = film(
+        1_000_000,
+        [
+            None,
+            Some(Fault::Nothing(Break::Close)),
+            Some(Fault::Body(300_000, Break::Close)),
+        ],
+    )
+    .await;
+    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+    command
+        .env("S3REEL_BUCKET", "test-bucket")
+        .env(
+            "AWS_ENDPOINT_URL_S3",
+            format!("http://{}", origin.address()),
+        )
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST")
+        .env("AWS_SECRET_ACCESS_KEY", "test-secret")
+        .env("RUST_LOG", "warn,s3reel=debug,actix_http=off");
+    let mut program = Program::start(command);
+    let mut viewer = Client::connect(program.log_address()).await;
+    for id in ["well", "broken"] {
+        let fields = [("X-Request-Id", id), ("Range", "bytes=0-")];
+        let response = in_time("an answer", viewer.ask("GET", "/film.mp4", &fields)).await;
+        assert!(response.complete, "{id}");
+    }
+    let log = program.log_lines_until("s3reel::access request request_id=broken");
+    for what in ["made again in", "opened again"] {
+        let line = log
+            .iter()
+            .find(|line| line.contains(what))
+            .unwrap_or_else(|| panic!("{what}: {log:#?}"));
+        assert!(line.ends_with("request_id=broken"), "{line}");
+    }
 }

@@ -8,6 +8,7 @@ pub mod boxes;
 pub mod content_range;
 pub mod dates;
 pub mod entity_tags;
+pub mod forwarded;
 pub mod keys;
 pub mod media_types;
 pub mod ranges;
@@ -21,6 +22,7 @@ pub const TARGETS: &[(&str, Law)] = &[
     ("content_range", content_range::hold),
     ("dates", dates::hold),
     ("entity_tags", entity_tags::hold),
+    ("forwarded", forwarded::hold),
     ("keys", keys::hold),
     ("media_types", media_types::hold),
     ("ranges", ranges::hold),

@@ -14,8 +14,10 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::http::Headers;
 use http_body_util::Limited;
 
+use crate::object::Representation;
 use crate::semantics::range_specifier::Resolved;
-use crate::semantics::{CompleteLength, ContentRange, EntityTag, HttpDate, InclRange, RangeSpec};
+use crate::semantics::{CompleteLength, ContentRange, HttpDate, InclRange, RangeSpec};
+use crate::storage::VersionPin;
 use crate::storage::error::BadAnswer;
 
 /// Which bytes an answer carries, of how many.
@@ -73,11 +75,19 @@ pub fn check_extent(
 ///
 /// # Errors
 /// [`BadAnswer::EntityTag`] when it is of another, or does not say of which.
-pub fn check_version(asked: Option<&EntityTag>, told: Option<&EntityTag>) -> Result<(), BadAnswer> {
-    match (asked, told) {
-        (None, _) => Ok(()),
-        (Some(asked), Some(told)) if asked.weak_eq(told) => Ok(()),
-        (Some(_), _) => Err(BadAnswer::EntityTag),
+pub fn check_version(asked: Option<&VersionPin>, told: &Representation) -> Result<(), BadAnswer> {
+    let Some(asked) = asked else {
+        return Ok(());
+    };
+    let etag = told.validators.etag.as_ref();
+    let is_tag = etag.is_some_and(|etag| asked.etag().weak_eq(etag));
+    // Servers without versions ignore the id that they were given, and tell none.
+    let both = asked.version().zip(told.version.as_ref());
+    let is_version = both.is_none_or(|(asked, told)| asked == told);
+    if is_tag && is_version {
+        Ok(())
+    } else {
+        Err(BadAnswer::EntityTag)
     }
 }
 
@@ -250,6 +260,8 @@ impl std::error::Error for StatusContradiction {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::VersionId;
+    use crate::semantics::EntityTag;
     use crate::semantics::RangesSpecifier;
 
     fn extent(
@@ -322,13 +334,33 @@ mod tests {
 
     #[test]
     fn a_version_that_was_asked_for_has_to_be_told() {
-        let tag = |text| EntityTag::parse(text).ok();
-        let (v1, v2) = (tag(r#""v1""#), tag(r#""v2""#));
-        assert_eq!(check_version(None, v1.as_ref()), Ok(()));
-        assert_eq!(check_version(v1.as_ref(), v1.as_ref()), Ok(()));
-        let other = check_version(v1.as_ref(), v2.as_ref());
-        assert_eq!(other, Err(BadAnswer::EntityTag));
-        assert_eq!(check_version(v1.as_ref(), None), Err(BadAnswer::EntityTag));
+        let version = |etag: &str, version: Option<&str>| {
+            let mut told = Representation::of_length(CompleteLength::new(1));
+            told.validators.etag = EntityTag::parse(etag).ok();
+            told.version = version.and_then(VersionId::parse);
+            told
+        };
+        let wrong = Err(BadAnswer::EntityTag);
+        for (asked, told, outcome) in [
+            (version("\"1\"", None), version("\"1\"", None), Ok(())),
+            (
+                version("\"1\"", Some("a")),
+                version("\"1\"", Some("a")),
+                Ok(()),
+            ),
+            (version("\"1\"", Some("a")), version("\"1\"", None), Ok(())),
+            (
+                version("\"1\"", Some("a")),
+                version("\"1\"", Some("b")),
+                wrong,
+            ),
+            (version("\"1\"", None), version("\"2\"", None), wrong),
+            (version("\"1\"", None), version("none", None), wrong),
+        ] {
+            let pin = VersionPin::of(&asked);
+            assert_eq!(check_version(pin.as_ref(), &told), outcome, "{told:?}");
+            assert_eq!(check_version(None, &told), Ok(()));
+        }
     }
 
     #[test]

@@ -75,6 +75,9 @@ pub struct OriginTimeouts {
     /// `S3REEL_ORIGIN_IDLE_TIMEOUT`: between two pieces of a body while the viewer is ready for
     /// more; default 6 s.
     pub idle: Duration,
+    /// `S3REEL_ORIGIN_MIN_RATE`: bytes a second that a body has to bring, over 30 s in which the viewer
+    /// waits for it; default 16 KiB, 0 for no limit. A read that is slower is opened again.
+    pub min_rate: u64,
     /// All calls and attempts of one request together; 10 s.
     pub total: Duration,
 }
@@ -85,13 +88,11 @@ impl Default for OriginTimeouts {
             connect: Duration::from_secs(1),
             first_byte: Duration::from_secs(3),
             idle: Duration::from_secs(6),
+            min_rate: 16 * 1024,
             total: Duration::from_secs(10),
         }
     }
 }
-
-/// Attempts for one call to S3, the first included. They end before [`OriginTimeouts::total`].
-const MAX_ATTEMPTS: u32 = 3;
 
 /// Everything needed to make clients: the loaded configuration, shared by all, so that
 /// credentials are fetched once and not by each worker.
@@ -107,26 +108,29 @@ pub struct S3Connection {
 impl S3Connection {
     /// Loads credentials' sources, region and endpoint. Nothing is sent to S3 yet, and credentials
     /// are fetched with the first call.
-    pub async fn load(config: S3Config) -> Self {
+    ///
+    /// # Errors
+    /// [`NoTrust`] when S3 is to be reached through a proxy and no certificate could be checked.
+    pub async fn load(config: S3Config) -> Result<Self, NoTrust> {
+        let trust = trust(&config.access)?;
+        let mut chain = aws_config::defaults(behavior());
+        if let Some(trust) = trust.clone() {
+            chain = chain.http_client(connector::http_client_for_credentials(trust));
+        }
         let sdk = match &config.access {
-            Access::Chain => aws_config::defaults(behavior()).load().await,
-            Access::Anonymous => {
-                aws_config::defaults(behavior())
-                    .no_credentials()
-                    .load()
-                    .await
-            }
+            Access::Chain => chain.load().await,
+            Access::Anonymous => chain.no_credentials().load().await,
             Access::Explicit(access) => explicit(access),
         };
         let force_path_style = config
             .force_path_style
             .unwrap_or_else(|| endpoint(&sdk).is_some());
-        Self {
-            trust: trust(&config.access),
+        Ok(Self {
             sdk,
             config,
             force_path_style,
-        }
+            trust,
+        })
     }
 
     /// A client with connections of its own. Its connections are driven by the runtime that first
@@ -140,7 +144,8 @@ impl S3Connection {
         let config = config
             .force_path_style(self.force_path_style)
             .timeout_config(timeouts(self.config.timeouts))
-            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            // Calls are made again by one layer with one budget for all: `storage::retry`.
+            .retry_config(RetryConfig::disabled())
             // A stall is ours to notice: theirs tolerates one byte a second.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // Ranged answers carry no checksum that fits them, and servers that send the whole
@@ -173,17 +178,36 @@ fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
+/// Nobody is trusted, and the SDK's own HTTP client, which is needed for a proxy, panics then.
+#[derive(Debug)]
+pub struct NoTrust;
+
+impl std::fmt::Display for NoTrust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "a proxy is configured and no root certificates are found: install ca-certificates or \
+             set SSL_CERT_FILE, or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY",
+        )
+    }
+}
+
+impl std::error::Error for NoTrust {}
+
 /// How our own HTTP client does TLS, or `None` where a proxy is to be gone through, which only the
 /// SDK's can. Explicit access knows no variable.
-fn trust(access: &Access) -> Option<Trust> {
-    let may_be_proxied = matches!(access, Access::Chain | Access::Anonymous);
-    if may_be_proxied && connector::proxy_is_configured() {
-        log::info!("a proxy is configured, so S3 is reached through the SDK's own HTTP client");
-        return None;
-    }
-    Trust::of_system()
+fn trust(access: &Access) -> Result<Option<Trust>, NoTrust> {
+    let trust = Trust::of_system()
         .inspect_err(|error| log::warn!("TLS cannot be set up by us: {error}"))
-        .ok()
+        .ok();
+    let may_be_proxied = matches!(access, Access::Chain | Access::Anonymous);
+    if !(may_be_proxied && connector::proxy_is_configured()) {
+        return Ok(trust);
+    }
+    if trust.is_some_and(|trust| !trust.has_roots()) {
+        return Err(NoTrust);
+    }
+    log::info!("a proxy is configured, so S3 is reached through the SDK's own HTTP client");
+    Ok(None)
 }
 
 fn timeouts(timeouts: OriginTimeouts) -> TimeoutConfig {

@@ -47,7 +47,10 @@ pub fn proxy_is_configured() -> bool {
 
 /// How TLS to S3 is done: whom we trust.
 #[derive(Clone)]
-pub struct Trust(ClientConfig);
+pub struct Trust {
+    config: ClientConfig,
+    has_roots: bool,
+}
 
 impl std::fmt::Debug for Trust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,33 +77,60 @@ impl Trust {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self(config))
+        let has_roots = usable > 0;
+        Ok(Self { config, has_roots })
+    }
+
+    /// Whether anyone is trusted at all.
+    #[must_use]
+    pub const fn has_roots(&self) -> bool {
+        self.has_roots
     }
 
     /// The same for other clients of this process.
     #[must_use]
     pub fn client_config(&self) -> ClientConfig {
-        self.0.clone()
+        self.config.clone()
     }
 }
 
 /// A client with a pool of its own, for the runtime that first uses it.
 #[must_use]
 pub fn http_client(trust: &Trust, timeouts: OriginTimeouts) -> SharedHttpClient {
+    let connector = pooled(trust, timeouts);
+    http_client_fn(move |_, _| connector.clone())
+}
+
+/// A client for the sources of credentials, which have time limits of their own and are asked too
+/// rarely for a pool. The SDK's own panics where there are no root certificates, although its
+/// sources speak plain HTTP.
+#[must_use]
+pub fn http_client_for_credentials(trust: Trust) -> SharedHttpClient {
+    let default = OriginTimeouts::default();
+    http_client_fn(move |settings, _| {
+        let timeouts = OriginTimeouts {
+            connect: settings.connect_timeout().unwrap_or(default.connect),
+            first_byte: settings.read_timeout().unwrap_or(default.first_byte),
+            ..default
+        };
+        pooled(&trust, timeouts)
+    })
+}
+
+fn pooled(trust: &Trust, timeouts: OriginTimeouts) -> SharedHttpConnector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeouts.connect));
     tcp.enforce_http(false);
     let https = HttpsConnectorBuilder::new()
-        .with_tls_config(trust.0.clone())
+        .with_tls_config(trust.config.clone())
         .https_or_http()
         .enable_http1()
         .wrap_connector(PacedConnector::new(tcp));
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .build(https);
-    let connector = SharedHttpConnector::new(Pooled { client, timeouts });
-    http_client_fn(move |_, _| connector.clone())
+    SharedHttpConnector::new(Pooled { client, timeouts })
 }
 
 /// hyper's client in the SDK's terms.

@@ -48,6 +48,7 @@ struct Known {
     state: BucketState,
     listing: ListPermission,
     any_key_readable: bool,
+    versions_denied: bool,
 }
 
 impl BucketHealth {
@@ -61,6 +62,22 @@ impl BucketHealth {
     #[must_use]
     pub fn list_permission(&self) -> ListPermission {
         self.with(|known| known.listing)
+    }
+
+    /// Whether versions other than the current one may be read, as far as is known.
+    #[must_use]
+    pub fn may_read_versions(&self) -> bool {
+        !self.with(|known| known.versions_denied)
+    }
+
+    /// It has turned out that they may not.
+    pub fn versions_denied(&self) {
+        let is_news = self.with(|known| !std::mem::replace(&mut known.versions_denied, true));
+        if is_news {
+            log::info!(
+                "versions may not be read (s3:GetObjectVersion): an overwrite cuts what plays"
+            );
+        }
     }
 
     /// A call about a key ended, well or with this kind of error.

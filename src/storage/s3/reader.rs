@@ -14,13 +14,13 @@ use super::client::S3Connection;
 use super::error::{Call, read_error};
 use super::probe::BucketHealth;
 use crate::object::representation::FieldValue;
-use crate::object::{ObjectKey, Representation};
+use crate::object::{ObjectKey, Representation, VersionId};
 use crate::semantics::range_specifier::IntRange;
 use crate::semantics::{
     CompleteLength, EntityTag, HttpDate, RangeSpec, RangesSpecifier, Validators,
 };
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{BoxFuture, ObjectRead, ObjectReader, ReadRequest};
+use crate::storage::{BoxFuture, ObjectRead, ObjectReader, ReadRequest, VersionPin};
 use crate::telemetry::Metrics;
 
 /// Reads objects of one bucket through the AWS SDK.
@@ -52,10 +52,27 @@ impl S3Reader {
         }
     }
 
-    async fn get(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
-        let started = Instant::now();
-        let result = self.get_object(&request).await;
-        self.count("GetObject", started, result.as_ref().err());
+    async fn get(&self, mut request: ReadRequest) -> Result<ObjectRead, ReadError> {
+        let by_tag_alone = request
+            .pin
+            .as_ref()
+            .filter(|pin| pin.version().is_some())
+            .map(VersionPin::by_tag_alone);
+        if by_tag_alone.is_some() && !self.health.may_read_versions() {
+            request.pin.clone_from(&by_tag_alone);
+        }
+        let result = match self.counted_get_object(&request).await {
+            // Reading a version needs a permission of its own. Without it the tag has to do.
+            Err(error) if by_tag_alone.is_some() && is_denied(error.kind) => {
+                request.pin = by_tag_alone;
+                let result = self.counted_get_object(&request).await;
+                if result.is_ok() {
+                    self.health.versions_denied();
+                }
+                result
+            }
+            result => result,
+        };
         let (output, extent, representation) = result?;
         let promised = extent
             .range
@@ -64,7 +81,7 @@ impl S3Reader {
             output.body,
             promised,
             format!("GetObject {}", request.key),
-            self.connection.config().timeouts.idle,
+            self.connection.config().timeouts,
             Arc::clone(&self.metrics),
         );
         Ok(ObjectRead {
@@ -74,19 +91,31 @@ impl S3Reader {
         })
     }
 
+    async fn counted_get_object(
+        &self,
+        request: &ReadRequest,
+    ) -> Result<(GetObjectOutput, Extent, Representation), ReadError> {
+        let started = Instant::now();
+        let result = self.get_object(request).await;
+        self.count("GetObject", started, result.as_ref().err());
+        result
+    }
+
     async fn get_object(
         &self,
         request: &ReadRequest,
     ) -> Result<(GetObjectOutput, Extent, Representation), ReadError> {
         let range = request.range.map(within_reach);
         let target = || format!("GetObject {}", request.key);
+        let pin = request.pin.as_ref();
         let call = self
             .client
             .get_object()
             .bucket(self.connection.config().bucket.as_str())
             .key(request.key.as_str())
             .set_range(range.map(|range| RangesSpecifier::from(range).to_string()))
-            .set_if_match(request.if_match.as_ref().map(ToString::to_string));
+            .set_if_match(pin.map(|pin| pin.etag().to_string()))
+            .set_version_id(pin.and_then(VersionPin::version).map(ToString::to_string));
         let output = call.send().await.map_err(|error| {
             read_error(error, target(), Call::Other, self.health.list_permission())
         })?;
@@ -102,8 +131,7 @@ impl S3Reader {
     ) -> Result<(Extent, Representation), BadAnswer> {
         let extent = check_extent(range, output.content_range(), output.content_length())?;
         let representation = of_get(extent.complete, output);
-        let told = representation.validators.etag.as_ref();
-        check_version(request.if_match.as_ref(), told)?;
+        check_version(request.pin.as_ref(), &representation)?;
         Ok((extent, representation))
     }
 
@@ -146,7 +174,7 @@ impl S3Reader {
                 first: 0,
                 last: Some(0),
             })),
-            if_match: None,
+            pin: None,
         };
         match self.get(first_byte).await {
             // It came into being in between, or is empty: the first answer stands.
@@ -175,6 +203,10 @@ impl ObjectReader for S3Reader {
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
         Box::pin(self.head_with_code(key))
     }
+}
+
+fn is_denied(kind: ReadErrorKind) -> bool {
+    matches!(kind, ReadErrorKind::Denied | ReadErrorKind::DeniedOrMissing)
 }
 
 /// Kinds that a status without a code cannot tell apart.
@@ -229,6 +261,7 @@ macro_rules! representation {
                     .last_modified()
                     .and_then(|date| HttpDate::from_epoch_seconds(date.secs())),
             },
+            version: output.version_id().and_then(VersionId::parse),
             content_type: field(output.content_type()),
             content_encoding: output
                 .content_encoding()

@@ -1,8 +1,11 @@
 //! What tests stand on: a service on a free port, S3 servers to put before it, and a client that
 //! sees every byte.
 
+pub mod browser;
 pub mod client;
 pub mod content;
+pub mod film;
+pub mod haproxy;
 pub mod multipart;
 pub mod peers;
 pub mod program;
@@ -10,13 +13,15 @@ pub mod s3;
 pub mod scripted;
 pub mod service;
 
+pub use browser::Browser;
 pub use client::{Client, Response};
 pub use content::content;
 pub use s3::TestS3;
-pub use scripted::{Scripted, Step};
+pub use scripted::{Asked, Scripted, Step};
 pub use service::TestService;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The longest any expected thing may take: generous, since machines that test are busy.
@@ -38,4 +43,18 @@ where
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     let output = tokio::time::timeout(PATIENCE, future).await;
     output.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Where a program is, of this package of Debian. A test cannot say anything without it, so it
+/// fails.
+pub fn installed(program: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        // Programs of servers are often outside the path of a user.
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| {
+            panic!("{program} is missing: install Debian's package {package}, as tests/run does")
+        })
 }

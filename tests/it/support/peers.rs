@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use super::{Client, PATIENCE};
+use super::haproxy::free_address;
+use super::{Client, PATIENCE, installed};
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,24 +52,10 @@ impl Peer {
         }
     }
 
-    /// Where its program is. Programs of servers are often outside the path of a user.
-    fn find(self) -> PathBuf {
-        let (program, package) = self.program();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
-            .map(|folder| folder.join(program))
-            .find(|file| file.is_file())
-            .unwrap_or_else(|| {
-                panic!(
-                    "{program} is missing: install Debian's package {package}, as tests/run does"
-                )
-            })
-    }
-
     /// How it is started in the foreground, as one process, with all that it writes in `run`.
     fn command(self, run: &Path) -> Command {
-        let mut command = Command::new(self.find());
+        let (program, package) = self.program();
+        let mut command = Command::new(installed(program, package));
         let config = run.join(CONFIG);
         match self {
             Self::Nginx => {
@@ -283,10 +270,4 @@ impl Drop for RunningPeer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// An address that nobody listens on at this moment.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address")
 }

@@ -35,14 +35,33 @@ pub fn command(arguments: &[&str]) -> Command {
 /// A command for `s3reel serve` over a bucket, on a free port, without the admin listener.
 pub fn serve(s3: &TestS3) -> Command {
     let access = s3.access();
-    let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"]);
+    let mut command = command(&["serve"]);
     command
+        .env("S3REEL_LISTEN", "127.0.0.1:0")
+        .env("S3REEL_ADMIN_LISTEN", "off")
         .env("S3REEL_BUCKET", s3.bucket())
         .env("AWS_ENDPOINT_URL_S3", &access.endpoint)
         .env("AWS_REGION", &access.region)
         .env("AWS_ACCESS_KEY_ID", &access.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &access.secret_access_key);
     command
+}
+
+/// The same command where only so many file descriptors are allowed.
+pub fn with_descriptors(command: &Command, allowed: u32) -> Command {
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", &format!("ulimit -n {allowed} && exec \"$0\" \"$@\"")])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
 }
 
 impl Program {

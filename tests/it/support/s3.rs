@@ -64,7 +64,8 @@ impl TestS3 {
             access: Access::Explicit(access.clone()),
             timeouts: OriginTimeouts::default(),
         })
-        .await;
+        .await
+        .expect("a connection");
         let client = connection.client();
         let created = client.create_bucket().bucket(&bucket).send().await;
         created.unwrap_or_else(|error| panic!("{ENDPOINT_VARIABLE}: {error:?}"));

@@ -1,6 +1,7 @@
 //! The real service, in process, on a free port.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use s3reel::config::DEFAULT_CACHE_CONTROL;
@@ -10,6 +11,9 @@ use s3reel::service::listen::listen;
 use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
 use s3reel::storage::s3::S3Config;
 use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
+use s3reel::telemetry::Metrics;
+use s3reel::web::streams::StreamLimits;
+use s3reel::web::viewer_address::TrustedProxies;
 use s3reel::web::{Browse, CorsPolicy, Hosts, WebConfig};
 
 use super::client::{Client, Response};
@@ -88,6 +92,11 @@ impl TestService {
         Client::connect(address).await.ask("GET", target, &[]).await
     }
 
+    /// The figures themselves, which outlive it.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.running().shared().metrics)
+    }
+
     /// The value of a figure; 0 if it has not been counted yet.
     pub async fn figure(&self, name: &str) -> f64 {
         let figures = self.admin("/metrics").await;
@@ -123,12 +132,14 @@ impl Drop for TestService {
         // Answers end a moment after their last byte was read here.
         let metrics = &running.shared().metrics;
         let started = Instant::now();
-        while metrics.requests_in_flight() > 0 || metrics.s3_bodies_open().get() > 0 {
+        let (streams, bodies) = (metrics.streams_open(), metrics.s3_bodies_open());
+        while metrics.requests_in_flight() > 0 || bodies.get() > 0 || streams.get() > 0 {
             assert!(
                 started.elapsed() < Duration::from_secs(5),
-                "left behind: {} requests, {} bodies of S3",
+                "left behind: {} requests, {} streams, {} bodies of S3",
                 metrics.requests_in_flight(),
-                metrics.s3_bodies_open().get()
+                streams.get(),
+                bodies.get()
             );
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -154,6 +165,8 @@ pub fn config(bucket: &str, access: ExplicitAccess) -> ServiceConfig {
             keep_alive: Duration::from_secs(75),
             origin_total: timeouts.total,
             viewer_hold: Duration::from_secs(10),
+            streams: StreamLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
             hosts: Hosts::Any,
         },
         server: ServerConfig {

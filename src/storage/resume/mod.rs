@@ -5,52 +5,53 @@
 //! answer: bytes of two versions never meet in one body. Without a strong entity tag nothing can
 //! be pinned, and such a read is never opened again.
 
-use std::pin::Pin;
+mod body;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_core::Stream;
-use tokio::time::{Sleep, sleep};
-
-use super::error::{BadAnswer, ReadError, ReadErrorKind};
+use super::error::ReadError;
+use super::retry::{RetryBudget, with_retries};
 use super::version::PinnedVersion;
-use super::{Body, BoxFuture, ObjectBody, ObjectRead, ObjectReader, Paused, ReadRequest};
+use super::{BoxFuture, ObjectRead, ObjectReader, ReadRequest};
 use crate::object::{ObjectKey, Representation};
-use crate::semantics::InclRange;
 use crate::telemetry::Metrics;
 
-/// Longest waits before the first, second and third attempt without progress. Each is a random part
-/// of this, so that the viewers of a broken origin do not come back all at once; the first is
-/// short because most breaks are of one connection only.
-const BACKOFF: [Duration; 3] = [
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_millis(800),
-];
+use body::ResumingBody;
 
-/// Faults that one answer outlives, and how many bytes make room for one more. Without this bound
-/// an origin that breaks off after every byte would be asked once for each.
-const MAX_FAULTS: u64 = 16;
-const BYTES_PER_FURTHER_FAULT: u64 = 1024 * 1024;
-
-/// Whether an answer that has come so far may outlive one more fault.
-fn has_room(faults: u64, handed_out: u64) -> bool {
-    faults < MAX_FAULTS.saturating_add(handed_out / BYTES_PER_FURTHER_FAULT)
-}
-
-/// A reader whose bodies go on after a fault.
+/// A reader that makes calls again which fail before their answer, and whose bodies go on after a
+/// fault.
 pub struct Resuming {
     inner: Arc<dyn ObjectReader>,
     metrics: Arc<Metrics>,
+    budget: Arc<RetryBudget>,
+    total: Duration,
 }
 
 impl Resuming {
-    /// Wraps a reader whose bodies end with their connection.
+    /// Wraps a reader whose calls fail at the first fault and whose bodies end with their connection.
+    /// The budget is one for the whole process; `total` is how long all attempts at one call may
+    /// take.
     #[must_use]
-    pub fn new(inner: Arc<dyn ObjectReader>, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+    pub fn new(
+        inner: Arc<dyn ObjectReader>,
+        metrics: Arc<Metrics>,
+        budget: Arc<RetryBudget>,
+        total: Duration,
+    ) -> Self {
+        Self {
+            inner,
+            metrics,
+            budget,
+            total,
+        }
+    }
+
+    async fn again<'a, T>(
+        &self,
+        call: impl Fn() -> BoxFuture<'a, Result<T, ReadError>>,
+    ) -> Result<T, ReadError> {
+        with_retries(&self.budget, &self.metrics, self.total, call).await
     }
 }
 
@@ -58,28 +59,15 @@ impl ObjectReader for Resuming {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
         Box::pin(async move {
             let key = request.key.clone();
-            let read = self.inner.read(request).await?;
-            let pin = read.representation.validators.etag.clone();
-            let (Some(extent), Some(etag)) = (read.extent, pin.filter(|tag| !tag.is_weak())) else {
+            let read = self.again(|| self.inner.read(request.clone())).await?;
+            let inner = Arc::clone(&self.inner);
+            let version = PinnedVersion::new(inner, key, &read.representation);
+            let (Some(extent), Some(version)) = (read.extent, version) else {
                 return Ok(read);
             };
-            let body = ResumingBody {
-                version: PinnedVersion {
-                    reader: Arc::clone(&self.inner),
-                    key,
-                    etag,
-                    complete: read.representation.length,
-                },
-                metrics: Arc::clone(&self.metrics),
-                next: extent.first(),
-                last: extent.last(),
-                state: State::Open(read.body),
-                reason: "",
-                failures: 0,
-                faults: 0,
-                handed_out: 0,
-                resumes: 0,
-            };
+            let budget = Arc::clone(&self.budget);
+            let metrics = Arc::clone(&self.metrics);
+            let body = ResumingBody::new(version, extent, read.body, budget, metrics);
             Ok(ObjectRead {
                 body: Box::pin(body),
                 ..read
@@ -88,174 +76,24 @@ impl ObjectReader for Resuming {
     }
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<Representation, ReadError>> {
-        self.inner.head(key)
-    }
-}
-
-/// A body that knows which bytes are still missing.
-struct ResumingBody {
-    version: PinnedVersion,
-    metrics: Arc<Metrics>,
-    /// Position of the next byte to hand out; one beyond `last` when all have been.
-    next: u64,
-    /// Position of the last.
-    last: u64,
-    state: State,
-    /// Why it is being opened again.
-    reason: &'static str,
-    /// Faults since the last byte.
-    failures: usize,
-    /// Faults in all.
-    faults: u64,
-    handed_out: u64,
-    resumes: u32,
-}
-
-enum State {
-    Open(Body),
-    /// Given up while the viewer pauses.
-    Released,
-    Waiting(Pin<Box<Sleep>>),
-    Reopening(BoxFuture<'static, Result<ObjectRead, ReadError>>),
-    Ended,
-}
-
-impl ResumingBody {
-    /// What was not handed out yet.
-    fn missing(&self) -> Option<InclRange> {
-        InclRange::new(self.next, self.last)
-    }
-
-    /// Goes on after a fault, unless it is final or there were too many.
-    fn after_fault(&mut self, error: ReadError) -> Result<(), ReadError> {
-        let may_go_on = can_pass(error.kind) && has_room(self.faults, self.handed_out);
-        let wait = BACKOFF.get(self.failures).filter(|_| may_go_on);
-        let Some(wait) = wait else {
-            self.state = State::Ended;
-            self.metrics.s3_resumed(error.kind.as_str(), "failed");
-            return Err(error);
-        };
-        log::info!("a read breaks off and is opened again: {error}");
-        self.failures = self.failures.saturating_add(1);
-        self.faults = self.faults.saturating_add(1);
-        self.reason = error.kind.as_str();
-        let jittered = wait.mul_f64(fastrand::f64());
-        self.state = State::Waiting(Box::pin(sleep(jittered)));
-        Ok(())
-    }
-
-    /// Takes note of bytes that are handed out; an error if they are more than are missing.
-    fn advance(&mut self, chunk: &Bytes) -> Result<(), ReadError> {
-        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        let surplus = || {
-            let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
-            ReadError::new(kind, format!("body of {}", self.version.key))
-        };
-        let room = self.missing().map_or(0, InclRange::byte_count);
-        if length > room {
-            return Err(surplus());
-        }
-        self.failures = 0;
-        self.next = self.next.saturating_add(length);
-        self.handed_out = self.handed_out.saturating_add(length);
-        Ok(())
-    }
-}
-
-/// Faults of a connection or a moment. Anything else would happen again.
-fn can_pass(kind: ReadErrorKind) -> bool {
-    matches!(
-        kind,
-        ReadErrorKind::Unreachable
-            | ReadErrorKind::TimedOut
-            | ReadErrorKind::OriginFailed
-            | ReadErrorKind::Throttled
-            | ReadErrorKind::BadAnswer(BadAnswer::Body)
-    )
-}
-
-impl Stream for ResumingBody {
-    type Item = Result<Bytes, ReadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            let Some(missing) = this.missing() else {
-                this.state = State::Ended;
-                return Poll::Ready(None);
-            };
-            let fault = match &mut this.state {
-                State::Ended => return Poll::Ready(None),
-                State::Released => {
-                    this.reason = "viewer_paused";
-                    this.state = State::Reopening(this.version.open(missing));
-                    continue;
-                }
-                State::Waiting(wait) => {
-                    ready!(wait.as_mut().poll(cx));
-                    this.state = State::Reopening(this.version.open(missing));
-                    continue;
-                }
-                State::Reopening(opening) => {
-                    let read = ready!(opening.as_mut().poll(cx));
-                    match read.and_then(|read| this.version.check(read, missing)) {
-                        Ok(body) => {
-                            this.resumes = this.resumes.saturating_add(1);
-                            this.metrics.s3_resumed(this.reason, "ok");
-                            this.state = State::Open(body);
-                            continue;
-                        }
-                        Err(error) => error,
-                    }
-                }
-                State::Open(body) => match ready!(body.as_mut().poll_next(cx)) {
-                    Some(Ok(chunk)) => {
-                        let advanced = this.advance(&chunk);
-                        if advanced.is_err() {
-                            this.state = State::Ended;
-                        }
-                        return Poll::Ready(Some(advanced.map(|()| chunk)));
-                    }
-                    Some(Err(error)) => error,
-                    None => ReadError::new(
-                        ReadErrorKind::BadAnswer(BadAnswer::Body),
-                        format!("body of {}", this.version.key),
-                    ),
-                },
-            };
-            if let Err(error) = this.after_fault(fault) {
-                return Poll::Ready(Some(Err(error)));
-            }
-        }
-    }
-}
-
-impl ObjectBody for ResumingBody {
-    fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
-        let this = &mut *self;
-        if !matches!(this.state, State::Open(_)) {
-            return Paused::No;
-        }
-        let Some(next) = this.next.checked_sub(unread) else {
-            return Paused::No;
-        };
-        this.next = next;
-        this.state = State::Released;
-        Paused::Yes
-    }
-
-    fn resumes(&self) -> u32 {
-        self.resumes
+        Box::pin(async move { self.again(|| self.inner.head(key.clone())).await })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::ObjectKey;
     use crate::semantics::{CompleteLength, EntityTag, RangeSpec};
+    use crate::storage::error::{BadAnswer, ReadErrorKind};
+    use crate::storage::{Body, ObjectBody, Paused};
+    use bytes::Bytes;
+    use futures_core::Stream;
     use std::collections::VecDeque;
     use std::future::poll_fn;
+    use std::pin::Pin;
     use std::sync::Mutex;
+    use std::task::{Context, Poll};
 
     const WHOLE: &[u8] = b"0123456789";
 
@@ -285,7 +123,7 @@ mod tests {
 
     impl ObjectReader for Scripted {
         fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
-            let etag = request.if_match.as_ref().map(ToString::to_string);
+            let etag = request.pin.as_ref().map(|pin| pin.etag().to_string());
             self.asked.lock().unwrap().push((request.range, etag));
             let script = self.reads.lock().unwrap().pop_front().unwrap();
             Box::pin(async move {
@@ -334,9 +172,11 @@ mod tests {
         let request = ReadRequest {
             key: ObjectKey::new("film.mp4".to_owned()).unwrap(),
             range: None,
-            if_match: None,
+            pin: None,
         };
-        let read = Resuming::new(inner, metrics).read(request).await.unwrap();
+        let budget = Arc::new(RetryBudget::default());
+        let resuming = Resuming::new(inner, metrics, budget, Duration::from_secs(10));
+        let read = resuming.read(request).await.unwrap();
         (read.body, reader)
     }
 
@@ -410,22 +250,6 @@ mod tests {
         scripts.push(script("\"1\"", 10, None));
         let (mut body, _) = open(scripts).await;
         assert_eq!(collect(&mut body).await, (WHOLE.to_vec(), None));
-    }
-
-    #[test]
-    fn faults_are_bounded_by_what_came_between_them() {
-        const MIB: u64 = 1024 * 1024;
-        for (faults, handed_out, room) in [
-            (0, 0, true),
-            (15, 0, true),
-            (16, 0, false),
-            (16, MIB - 1, false),
-            (16, MIB, true),
-            (116, 100 * MIB, false),
-            (u64::MAX - 1, u64::MAX, false),
-        ] {
-            assert_eq!(has_room(faults, handed_out), room, "{faults} {handed_out}");
-        }
     }
 
     #[tokio::test(start_paused = true)]
