@@ -11,7 +11,7 @@ use super::limits::Spending;
 use super::target::MediaUrl;
 use super::visitor::{AskError, Visitor};
 use crate::media::sample_entry::sample_entries;
-use crate::media::{BoxHeader, BoxType, IndexPlace, Walk};
+use crate::media::{BoxHeader, BoxType, IndexPlace, Walk, WalkError};
 use crate::object::first_bytes::by_first_bytes;
 use crate::semantics::{ContentRange, EntityTag};
 
@@ -83,7 +83,8 @@ pub struct Film {
 /// What is known of the boxes of a file.
 #[derive(Debug, Clone)]
 pub struct Mp4 {
-    /// Where the index is; `None` when the way to it could not be walked, for want of ranges.
+    /// Where the index is; `None` when the way to it could not be walked, for want of ranges or for
+    /// its length.
     pub index: Option<IndexPlace>,
     /// Where the index starts, in bytes.
     pub index_at: Option<u64>,
@@ -170,14 +171,17 @@ impl Film {
             let Some(header) = self.bytes(visitor, at, BoxHeader::MAX_BYTES, length).await else {
                 return mp4;
             };
-            if let Err(error) = walk.take(&header) {
-                mp4.fault = Some(error.to_string());
+            match walk.take(&header) {
+                Ok(()) => {}
+                Err(error @ WalkError::TooMany) => {
+                    mp4.fault = Some(error.to_string());
+                    return mp4;
+                }
+                Err(error) => mp4.fault = Some(error.to_string()),
             }
         }
         mp4.index = Some(walk.index_place());
         let Some(index) = walk.index() else {
-            let missing = "the file has no moov box".to_owned();
-            mp4.fault = mp4.fault.or(Some(missing));
             return mp4;
         };
         mp4.index_at = Some(index.start);

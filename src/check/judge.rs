@@ -206,8 +206,8 @@ fn judge_length(told: ContentRange, answer: &Exchange, broken: &mut Vec<Broken>)
     // Without a length in the head only the body shows it.
     let is_short = answer.end == End::Complete && answer.body_bytes() < count;
     if is_short && !answer.headers.contains_key(CONTENT_LENGTH) {
-        let detail = format!("{} of {count} bytes came", answer.body.len());
-        broken.push((body::COMPLETE, detail));
+        let detail = format!("the body ends after {} of {count} bytes", answer.body.len());
+        broken.push((body::LENGTH_TRUE, detail));
     }
 }
 

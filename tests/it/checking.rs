@@ -1,5 +1,6 @@
 //! `s3reel check` as people run it: against broken servers, against those of others, against ours.
 
+mod chromium;
 mod films;
 mod hostile;
 mod manual;
@@ -313,7 +314,7 @@ async fn the_text_names_the_rule_the_request_the_answer_the_source_and_the_fix()
         "video/mp4, 1046297 bytes, index first, tracks avc1 mp4a, ETag \"v1\"",
         "Safari (macOS)    fails                length-is-that-of-the-part",
         "Chromium          plays\n",
-        "demands   Content-Length is LAST - FIRST + 1",
+        "demands   Content-Length and body are LAST - FIRST + 1 bytes",
         "asked     GET /film?key=a, Accept-Encoding: identity, Range: bytes=0-1",
         "answered  206 Partial Content, content-range: bytes 0-1/1046297, content-length: 1",
         "seen      Content-Length is 1 for a part of 2 bytes",

@@ -4,7 +4,7 @@
 use hyper::header::LAST_MODIFIED;
 
 use super::{Play, SIP, Stop};
-use crate::check::exchange::Exchange;
+use crate::check::exchange::{End, Exchange};
 use crate::check::film::family;
 use crate::check::judge::{Asked, judge_any};
 use crate::check::rules::{body, identity, part};
@@ -26,6 +26,10 @@ pub(super) async fn chromium(play: &mut Play<'_>) -> Result<(), Stop> {
         last: None,
     };
     let first = play.part(play.get(SIP), all).await?;
+    if matches!(first.end, End::Broken(_)) && first.body_bytes() < BLOCK {
+        let detail = format!("{} bytes came", first.body.len());
+        play.find_all(vec![(body::BEGINNING, detail)], &first)?;
+    }
     if first.status.as_u16() != 206 {
         // It has noticed that there are no ranges, and asks for none.
         return Ok(());

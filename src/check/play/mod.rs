@@ -212,8 +212,14 @@ impl Play<'_> {
         let (asked, answered) = (whole.asked.clone(), whole.answered());
         let mut broken: Vec<Broken> = Vec::new();
         if let Some(mp4) = &self.film.mp4 {
-            if let Some(fault) = &mp4.fault {
-                broken.push((file::INDEX_THERE, fault.clone()));
+            match (&mp4.fault, mp4.index) {
+                (fault, Some(IndexPlace::Missing)) => {
+                    let missing = || "the file has no moov box".to_owned();
+                    let detail = fault.clone().unwrap_or_else(missing);
+                    broken.push((file::INDEX_THERE, detail));
+                }
+                (Some(fault), _) => broken.push((file::BOXES_WHOLE, fault.clone())),
+                (None, _) => {}
             }
             if mp4.entries.iter().any(|&entry| is_hev1(entry)) {
                 broken.push((file::HVC1, "a track is tagged hev1".to_owned()));

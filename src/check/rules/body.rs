@@ -23,12 +23,12 @@ rules! {
         name: "whole-has-a-length",
         demands: "the whole file has a Content-Length, and no chunked coding",
         fix: "Send Content-Length; if a proxy or framework makes answers chunked, switch that off for media.",
-        effects: &[warns(WEBKITGTK, "plays, but a seek ends in a network error", Measured)],
+        effects: &[fails(WEBKITGTK, "plays, but a seek ends playback (error 2)", Measured)],
     };
     /// The length is that of the part.
     LENGTH_TRUE = Rule {
         name: "length-is-that-of-the-part",
-        demands: "Content-Length is LAST - FIRST + 1",
+        demands: "Content-Length and body are LAST - FIRST + 1 bytes",
         fix: "Count both ends: bytes 0-1 are two bytes.",
         effects: &[
             fails(APPLE, "asks for the rest for ever, in pieces of a few bytes", PublicReport("https://github.com/kiwix/kiwix-apple/pull/768")),
@@ -51,6 +51,13 @@ rules! {
             warns(&[Engine::Chromium, Engine::Firefox], "plays on after asking again", Measured),
             fails(WEBKITGTK, "waits for ever, without an error", Measured),
         ],
+    };
+    /// Enough to begin with.
+    BEGINNING = Rule {
+        name: "beginning-is-complete",
+        demands: "the first 32 KiB come in one answer",
+        fix: "Find out who breaks the answer off: a time limit on writing, a proxy's buffer, the storage behind it.",
+        effects: &[fails(CHROMIUM, "does not ask again that early, and does not play (error 4)", Measured)],
     };
     /// The same bytes in every answer.
     SAME_BYTES = Rule {
@@ -82,11 +89,10 @@ rules! {
         name: "coding-is-what-it-says",
         demands: "bytes under a Content-Encoding are encoded so",
         fix: "Remove Content-Encoding from the file's metadata.",
-        effects: &[fails(
-            &[Engine::Apple, Engine::Chromium],
-            "decoding fails",
-            PublicReport("https://github.com/dadi/cdn/issues/368"),
-        )],
+        effects: &[
+            fails(APPLE, "decoding fails", PublicReport("https://github.com/dadi/cdn/issues/368")),
+            fails(&[Engine::Chromium, Engine::Firefox], "does not play (error 4)", Measured),
+        ],
     };
     /// No compression.
     NOT_COMPRESSED = Rule {

@@ -1,7 +1,7 @@
 //! What the file itself has to be.
 
-use super::Source::{Policy, PublicReport};
-use super::{APPLE, EVERYWHERE, Rule, fails, rules, warns};
+use super::Source::{Measured, Policy, PublicReport};
+use super::{APPLE, BROWSERS, EVERYWHERE, Rule, fails, rules, warns};
 
 rules! {
     /// The tag of HEVC.
@@ -25,9 +25,19 @@ rules! {
     /// An index.
     INDEX_THERE = Rule {
         name: "index-is-there",
-        demands: "an MP4 has an index (moov), and all boxes end within the file",
+        demands: "an MP4 has an index (moov)",
         fix: "Upload the file again; a recording that was broken off has no index and has to be repaired.",
-        effects: &[warns(EVERYWHERE, "nothing plays without an index", Policy)],
+        effects: &[
+            warns(APPLE, "nothing plays without an index", Policy),
+            fails(BROWSERS, "does not play (error 4)", Measured),
+        ],
+    };
+    /// All of it.
+    BOXES_WHOLE = Rule {
+        name: "boxes-are-whole",
+        demands: "all boxes of an MP4 end within the file, and a few of them lead to its index",
+        fix: "Upload the file again, all of it.",
+        effects: &[warns(EVERYWHERE, "plays until something is missing, or not at all", Policy)],
     };
     /// ... in front.
     INDEX_FIRST = Rule {

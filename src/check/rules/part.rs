@@ -66,6 +66,7 @@ rules! {
         effects: &[
             fails(APPLE, "the length of the answer, two bytes, is taken for that of the film", WebKitSource(RESOURCE_LOADER)),
             fails(CHROMIUM, "does not play (error 4)", Measured),
+            fails(FIREFOX, "does not play on a page of another origin (error 4)", Measured),
         ],
     };
     /// ... in words that players understand.
@@ -73,11 +74,14 @@ rules! {
         name: "content-range-is-well-formed",
         demands: "Content-Range is bytes FIRST-LAST/TOTAL, with FIRST at most LAST and LAST below TOTAL",
         fix: "Write Content-Range as bytes FIRST-LAST/TOTAL, positions from 0, both ends included.",
-        effects: &[fails(
-            APPLE,
-            "the field is ignored, and the length of the answer is taken for that of the film",
-            WebKitSource("Source/WebCore/platform/network/ParsedContentRange.cpp"),
-        )],
+        effects: &[
+            fails(
+                APPLE,
+                "the field is ignored, and the length of the answer is taken for that of the film",
+                WebKitSource("Source/WebCore/platform/network/ParsedContentRange.cpp"),
+            ),
+            fails(&[super::Engine::Chromium, super::Engine::Firefox], "does not play (error 4)", Measured),
+        ],
     };
     /// How long the whole is.
     TOTAL_TOLD = Rule {
@@ -96,7 +100,9 @@ rules! {
         fix: "Put the length of the file after the slash of Content-Range, not that of the part.",
         effects: &[
             fails(APPLE, "believes that the film is as short as that", PublicReport("https://github.com/vercel/serve/issues/447")),
-            warns(BROWSERS, "a player cannot know how long the film is", Policy),
+            warns(CHROMIUM, "plays as far as the total says", Measured),
+            fails(FIREFOX, "a seek beyond the total ends playback (error 3)", Measured),
+            warns(WEBKITGTK, "a player cannot know how long the film is", Policy),
         ],
     };
     /// The part that was asked for.

@@ -9,6 +9,8 @@ pub enum Film {
     Last,
     /// The same, with the end missing.
     CutOff,
+    /// One with its index before its media, with the end missing.
+    CutOffFirst,
     /// Its video says that it is HEVC, in the way that Apple does not read.
     Hev1,
 }
@@ -21,6 +23,7 @@ impl Film {
             Self::First => first.to_vec(),
             Self::Last => last.to_vec(),
             Self::CutOff => last[..500_000].to_vec(),
+            Self::CutOffFirst => first[..500_000].to_vec(),
             Self::Hev1 => {
                 let mut film = first.to_vec();
                 let entry = b"avc1\0\0\0\0\0\0\0\x01";

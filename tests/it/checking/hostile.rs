@@ -163,7 +163,7 @@ async fn a_film_without_end_of_boxes_is_not_walked_for_ever() {
     let report = checked(&server, limits()).await;
     assert_eq!(
         verdict(&report, "Firefox"),
-        "warns: index-is-there",
+        "warns: boxes-are-whole",
         "{report:#}"
     );
     assert!(server.asked().len() < 150, "{}", server.asked().len());

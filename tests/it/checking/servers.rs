@@ -103,6 +103,10 @@ pub fn honest(asked: &Asked, film: &[u8]) -> Answer {
     let holds = asked.header("If-Range").is_none_or(|tag| tag == ETAG);
     let is_head = asked.line.starts_with("HEAD");
     let answer = match range(asked, length).filter(|_| holds && !is_head) {
+        Some((first, _)) if first >= length => {
+            let told = format!("bytes */{length}");
+            Answer::of("416 Range Not Satisfiable", &common, b"").with("Content-Range", told)
+        }
         Some((first, last)) => {
             let told = format!("bytes {first}-{last}/{length}");
             Answer::of("206 Partial Content", &common, &film[first..=last])
