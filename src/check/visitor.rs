@@ -30,6 +30,8 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most of a redirect's body that is read to keep its connection.
 const REDIRECT_BYTES: u64 = 16 * 1024;
 
+const TIME_IS_OVER: &str = "the time of the check is over";
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AskError {
@@ -178,6 +180,9 @@ impl<'a> Visitor<'a> {
     }
 
     fn count(&mut self) -> Result<(), AskError> {
+        if self.spending.is_over() {
+            return Err(AskError::Limit(TIME_IS_OVER));
+        }
         let may = self.spending.take_request();
         let limit = AskError::Limit("the check has asked all that it may");
         may.then_some(()).ok_or(limit)
@@ -253,7 +258,7 @@ impl<'a> Visitor<'a> {
     /// Our own limit where that is what ended it.
     fn over(&self, error: AskError) -> AskError {
         if self.spending.is_over() {
-            AskError::Limit("the time of the check is over")
+            AskError::Limit(TIME_IS_OVER)
         } else {
             error
         }
