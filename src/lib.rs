@@ -6,21 +6,24 @@
 //!
 //! 1. [`semantics`]: what HTTP says about ranges, validators and conditions, without any I/O;
 //!    [`object`]: S3's nouns; [`units`]; [`telemetry`]: figures and log lines.
-//! 2. [`storage`]: reading objects, and the one reader over the AWS SDK.
+//! 2. [`storage`]: reading objects, and the one reader over the AWS SDK; [`media`]: containers.
 //! 3. [`connection`]: a viewer's socket under the HTTP server; [`web`]: requests to answers.
 //! 4. [`service`]: composition, start and stop; [`config`]: settings; [`embedded_s3`]: an S3 in
 //!    this process for the demo and for tests.
+//!    [`check`]: how a media URL plays in the players of others.
 //! 5. [`cli`]: arguments, signals, exit codes.
 //!
 //! The [`manual`] has chapters on the architecture, the promises and their tests, settings,
 //! errors, operation and the decisions behind it all.
 
 pub mod cache;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod embedded_s3;
 pub mod manual;
+pub mod media;
 pub mod object;
 pub mod semantics;
 pub mod service;

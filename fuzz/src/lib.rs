@@ -4,6 +4,8 @@
 extern crate self as s3reel;
 
 pub mod laws;
+#[path = "../../src/media/mod.rs"]
+pub mod media;
 #[path = "../../src/object/mod.rs"]
 pub mod object;
 #[path = "../../src/semantics/mod.rs"]

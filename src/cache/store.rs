@@ -17,7 +17,7 @@ use super::run::Run;
 use super::sync::{Arc, Mutex, lock};
 
 /// Buffers of evicted blocks that are kept for the next.
-const MOST_SPARE: usize = 16;
+const MOST_SPARE: usize = 4;
 
 /// A block of an object, by number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

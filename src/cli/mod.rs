@@ -1,5 +1,6 @@
 //! The command line: arguments to configuration, signals, exit codes.
 
+pub mod check;
 pub mod demo;
 pub mod health;
 pub mod serve;
@@ -28,6 +29,8 @@ enum Command {
     Serve(Box<Settings>),
     /// Play a folder or the sample media through an S3 in this process, with nothing set up.
     Demo(demo::DemoArguments),
+    /// Tell how a media URL plays in Safari, AVPlayer, Chromium, Firefox and WebKitGTK, and what breaks.
+    Check(check::CheckArguments),
     /// Exit 0 if the service is live.
     Health(health::HealthArguments),
 }
@@ -38,6 +41,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(settings) => serve::run(&settings),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
     }
 }

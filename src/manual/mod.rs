@@ -10,5 +10,7 @@ pub mod configuration {}
 pub mod errors {}
 #[doc = include_str!("operating.md")]
 pub mod operating {}
+#[doc = include_str!("checking.md")]
+pub mod checking {}
 #[doc = include_str!("decisions.md")]
 pub mod decisions {}

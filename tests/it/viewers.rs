@@ -1,11 +1,8 @@
 //! Viewers that leave, stall, or watch something very long.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::program::{Program, command, serve};
+use crate::support::program::{Program, serve};
 use crate::support::scripted::{answer, raw};
 use crate::support::{Client, Scripted, Step, TestS3, TestService, content, in_time, until};
 
@@ -423,65 +420,9 @@ async fn a_head_that_comes_byte_by_byte_and_one_without_end_are_told_apart() {
     endless.send("GET /a HTTP/1.1\r\n").await;
     let field = format!("X-Filler: {}\r\n", "x".repeat(1000));
     for _ in 0..80 {
-        endless.send(&field).await;
+        // It may be closed before all of this is sent.
+        endless.send_if_open(&field).await;
     }
     let told = in_time("the close", endless.rest()).await;
     assert!(told.starts_with(b"HTTP/1.1 431"), "{told:?}");
-}
-
-const GIB: u64 = 1024 * 1024 * 1024;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn six_gibibytes_stream_with_flat_memory_and_right_bytes_around_four() {
-    let folder = tempfile::tempdir().unwrap();
-    let film = File::create(folder.path().join("film.mp4")).unwrap();
-    film.set_len(6 * GIB).unwrap();
-    let mark = content(7, 4096);
-    for at in [0, 4 * GIB - 2048, 6 * GIB - 4096] {
-        film.write_all_at(&mark, at).unwrap();
-    }
-    let folder = folder.path().to_str().unwrap().to_owned();
-    let mut program = Program::start(command(&["demo", &folder, "--listen", "127.0.0.1:0"]));
-    let address = program.printed_address();
-    for (first, last) in [
-        (4 * GIB - 2048, 4 * GIB + 2047),
-        (6 * GIB - 4096, 6 * GIB - 1),
-        (0, 4095),
-    ] {
-        let range = format!("bytes={first}-{last}");
-        let part = Client::connect(address)
-            .await
-            .ask("GET", "/film.mp4", &[("Range", &range)])
-            .await;
-        let total = format!("bytes {first}-{last}/{}", 6 * GIB);
-        assert_eq!(part.header("content-range"), Some(total.as_str()));
-        assert!(part.body == mark, "{range}: other bytes");
-    }
-    let before = program.resident_bytes();
-    // curl counts as it reads and keeps nothing.
-    let curl = std::process::Command::new("curl")
-        .args(["-sS", "--fail", "-o", "/dev/null", "-w", "%{size_download}"])
-        .arg(format!("http://{address}/film.mp4"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("curl");
-    let done = tokio::task::spawn_blocking(move || curl.wait_with_output());
-    tokio::pin!(done);
-    let mut most = before;
-    let downloaded = loop {
-        tokio::select! {
-            output = &mut done => break output.unwrap().unwrap(),
-            () = tokio::time::sleep(Duration::from_millis(100)) => {
-                most = most.max(program.resident_bytes());
-            }
-        }
-    };
-    let size = String::from_utf8(downloaded.stdout).unwrap();
-    assert_eq!(size, (6 * GIB).to_string());
-    let growth = most.saturating_sub(before);
-    println!("6 GiB grew the process by {growth} bytes");
-    assert!(
-        growth < 32 * 1024 * 1024,
-        "{growth} bytes more while streaming"
-    );
 }

@@ -4,6 +4,7 @@
 //! fuzz targets call these functions, and so does `tests/it/fuzzing.rs` with the corpus and with
 //! mutations of it, so that they hold on a stable toolchain too.
 
+pub mod boxes;
 pub mod content_range;
 pub mod dates;
 pub mod entity_tags;
@@ -17,6 +18,7 @@ pub type Law = fn(&[u8]);
 
 /// Every target by the name of its corpus.
 pub const TARGETS: &[(&str, Law)] = &[
+    ("boxes", boxes::hold),
     ("content_range", content_range::hold),
     ("dates", dates::hold),
     ("entity_tags", entity_tags::hold),

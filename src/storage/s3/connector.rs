@@ -86,6 +86,12 @@ impl Trust {
     pub const fn has_roots(&self) -> bool {
         self.has_roots
     }
+
+    /// The same for other clients of this process.
+    #[must_use]
+    pub fn client_config(&self) -> ClientConfig {
+        self.config.clone()
+    }
 }
 
 /// A client with a pool of its own, for the runtime that first uses it.

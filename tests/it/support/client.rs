@@ -73,6 +73,11 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).await.expect("sent");
     }
 
+    /// Sends bytes that nobody may want any more.
+    pub async fn send_if_open(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
     /// Sends a request of HTTP/1.1 without a body.
     pub async fn request(&mut self, method: &str, target: &str, fields: &[(&str, &str)]) {
         let host = &self.host;
