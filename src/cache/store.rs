@@ -16,8 +16,9 @@ use super::eviction::{Fate, Fifo};
 use super::run::Run;
 use super::sync::{Arc, Mutex, lock};
 
-/// Buffers of evicted blocks that are kept for the next.
-const MOST_SPARE: usize = 4;
+/// Buffers of evicted blocks that are kept for the next: those of two long runs, or a sixteenth of the
+/// room. Fresh memory has to be cleared by the kernel page by page, which is most of what a fill costs.
+const MOST_SPARE: u64 = 16;
 
 /// A block of an object, by number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,7 +33,9 @@ pub struct BlockKey<O> {
 #[derive(Debug)]
 pub struct Store<O, E> {
     block_size: u64,
+    /// For blocks; what is kept for the next ones is apart.
     capacity: u64,
+    most_spare: usize,
     pub(super) inner: Mutex<Inner<O, E>>,
 }
 
@@ -83,9 +86,13 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
     /// An empty store for `capacity` bytes in blocks of `block_size`.
     #[must_use]
     pub fn new(capacity: u64, block_size: u64) -> Self {
+        let block_size = block_size.max(1);
+        let most_spare = MOST_SPARE.min(capacity / 16 / block_size);
+        let capacity = capacity.saturating_sub(most_spare.saturating_mul(block_size));
         Self {
-            block_size: block_size.max(1),
+            block_size,
             capacity,
+            most_spare: usize::try_from(most_spare).unwrap_or(0),
             inner: Mutex::new(Inner {
                 blocks: HashMap::new(),
                 queue: Fifo::new(capacity),
@@ -237,7 +244,7 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
             };
             if let Some(block) = inner.blocks.remove(&key) {
                 inner.evicted = inner.evicted.saturating_add(1);
-                inner.release(block, self.block_size);
+                inner.release(block, self.block_size, self.most_spare);
             }
         }
         inner.held = inner.held.saturating_add(size);
@@ -257,7 +264,7 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
 
 impl<O, E: Clone> Inner<O, E> {
     /// Takes note of a complete block that has gone, and keeps its buffer if nobody reads it.
-    fn release(&mut self, block: Arc<Block<E>>, block_size: u64) {
+    fn release(&mut self, block: Arc<Block<E>>, block_size: u64, most_spare: usize) {
         self.held = self.held.saturating_sub(size(block.length()));
         let length = size(block.length());
         let Some(left) = Arc::into_inner(block).map(Block::dissolve) else {
@@ -266,7 +273,7 @@ impl<O, E: Clone> Inner<O, E> {
         if !left.was_read {
             self.wasted = self.wasted.saturating_add(length);
         }
-        if length == block_size && self.spare.len() < MOST_SPARE {
+        if length == block_size && self.spare.len() < most_spare {
             self.spare.extend(left.buffer.map(|mut buffer| {
                 buffer.clear();
                 buffer
