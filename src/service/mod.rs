@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
 use crate::storage::s3::lister::S3Lister;
+use crate::storage::s3::pace::ReadFor;
 use crate::storage::s3::{BucketHealth, S3Config, S3Connection, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
@@ -239,7 +240,7 @@ fn start_viewers(
     // Runs once in each worker's thread.
     let app = move || {
         // One client for both: a client is a pool of connections of this worker's runtime.
-        let client = connection.client();
+        let client = connection.client(ReadFor::Viewer);
         let metrics = Arc::clone(&shared.metrics);
         let lister = S3Lister::new(client.clone(), connection.clone(), metrics);
         let direct = readers.direct(client);

@@ -11,6 +11,7 @@ use crate::storage::ObjectReader;
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::resume::Resuming;
 use crate::storage::retry::RetryBudget;
+use crate::storage::s3::pace::ReadFor;
 use crate::storage::s3::{BucketHealth, S3Client, S3Connection, S3Reader};
 use crate::telemetry::Metrics;
 
@@ -77,7 +78,7 @@ impl Readers {
         let engine = Arc::new(Engine::new(
             origin.into(),
             config,
-            self.direct(self.connection.client()),
+            self.direct(self.connection.client(ReadFor::Cache)),
             Arc::new(Gate::new(concurrency)),
             runtime.handle().clone(),
             Arc::clone(&self.metrics),

@@ -1,7 +1,7 @@
 //! Answers of S3 that contradict what was asked, or what an earlier one said, while a body flows.
 
 use crate::support::film::range_asked;
-use crate::support::scripted::{answer, raw};
+use crate::support::scripted::{answer, error, raw};
 use crate::support::{Asked, Scripted, Step, TestS3, TestService, content, in_time};
 
 const LENGTH: usize = 1_000_000;
@@ -155,5 +155,36 @@ async fn a_name_that_nobody_has_and_a_server_without_tls_are_502() {
         let response = in_time("an answer", service.get("/film.mp4", &[])).await;
         assert_eq!(response.status, 502, "{endpoint}: {}", response.head);
         assert!(response.header("retry-after").is_some(), "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn statuses_that_s3_gives_without_being_asked_for_them_are_its_fault_and_not_the_viewers() {
+    for (line, code, status) in [
+        ("429 Too Many Requests", "TooManyRequests", 503),
+        ("503 Service Unavailable", "ServiceUnavailable", 503),
+        ("502 Bad Gateway", "InternalError", 502),
+        ("504 Gateway Timeout", "GatewayTimeout", 504),
+        ("412 Precondition Failed", "PreconditionFailed", 502),
+        ("416 Requested Range Not Satisfiable", "InvalidRange", 502),
+        ("304 Not Modified", "", 502),
+        ("201 Created", "", 502),
+        ("418 I'm a teapot", "Teapot", 502),
+    ] {
+        let origin = Scripted::start(move |asked: &Asked| {
+            let fields = [("ETag", "\"1\""), ("Content-Length", "1000")];
+            if asked.line.starts_with("HEAD") {
+                return vec![raw("200 OK", &fields, "")];
+            }
+            match code {
+                "" => vec![raw(line, &[("ETag", "\"1\""), ("Content-Length", "0")], "")],
+                _ => vec![error(line, code)],
+            }
+        })
+        .await;
+        let service = TestService::at_address(origin.address(), |_| {}).await;
+        let fields = [("Range", "bytes=0-9")];
+        let response = in_time("an answer", service.get("/film.mp4", &fields)).await;
+        assert_eq!(response.status, status, "{line}: {}", response.head);
     }
 }

@@ -14,6 +14,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::answer::AnswerCheck;
 use super::connector::{self, Trust};
+use super::pace::ReadFor;
 use crate::object::{BucketName, KeyPrefix};
 
 /// How a bucket is reached.
@@ -136,10 +137,14 @@ impl S3Connection {
     /// A client with connections of its own. Its connections are driven by the runtime that first
     /// uses them, so each worker has one: a shared client costs a fifth more and waits on others.
     #[must_use]
-    pub fn client(&self) -> Client {
+    pub fn client(&self, read_for: ReadFor) -> Client {
         let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);
         if let Some(trust) = &self.trust {
-            config.set_http_client(Some(connector::http_client(trust, self.config.timeouts)));
+            config.set_http_client(Some(connector::http_client(
+                trust,
+                self.config.timeouts,
+                read_for,
+            )));
         }
         let config = config
             .force_path_style(self.force_path_style)

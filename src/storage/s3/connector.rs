@@ -26,7 +26,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 use super::client::OriginTimeouts;
-use super::pace::PacedConnector;
+use super::pace::{PacedConnector, ReadFor};
 
 /// Where the SDK looks for proxies.
 const PROXY_VARIABLES: [&str; 6] = [
@@ -96,8 +96,8 @@ impl Trust {
 
 /// A client with a pool of its own, for the runtime that first uses it.
 #[must_use]
-pub fn http_client(trust: &Trust, timeouts: OriginTimeouts) -> SharedHttpClient {
-    let connector = pooled(trust, timeouts);
+pub fn http_client(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpClient {
+    let connector = pooled(trust, timeouts, read_for);
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -113,11 +113,11 @@ pub fn http_client_for_credentials(trust: Trust) -> SharedHttpClient {
             first_byte: settings.read_timeout().unwrap_or(default.first_byte),
             ..default
         };
-        pooled(&trust, timeouts)
+        pooled(&trust, timeouts, ReadFor::Viewer)
     })
 }
 
-fn pooled(trust: &Trust, timeouts: OriginTimeouts) -> SharedHttpConnector {
+fn pooled(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpConnector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeouts.connect));
@@ -126,7 +126,7 @@ fn pooled(trust: &Trust, timeouts: OriginTimeouts) -> SharedHttpConnector {
         .with_tls_config(trust.config.clone())
         .https_or_http()
         .enable_http1()
-        .wrap_connector(PacedConnector::new(tcp));
+        .wrap_connector(PacedConnector::new(tcp, read_for));
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .build(https);

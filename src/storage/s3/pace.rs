@@ -31,15 +31,24 @@ thread_local! {
     static PIECE: RefCell<Box<[u8]>> = RefCell::new(vec![0; FIRST_READS].into_boxed_slice());
 }
 
+/// For whom answers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFor {
+    /// For a viewer, who may not take them.
+    Viewer,
+    /// For the cache, which takes all.
+    Cache,
+}
+
 /// Opens TCP connections that are read at this pace.
 #[derive(Debug, Clone)]
-pub struct PacedConnector(HttpConnector);
+pub struct PacedConnector(HttpConnector, ReadFor);
 
 impl PacedConnector {
     /// Over this one.
     #[must_use]
-    pub const fn new(tcp: HttpConnector) -> Self {
-        Self(tcp)
+    pub const fn new(tcp: HttpConnector, read_for: ReadFor) -> Self {
+        Self(tcp, read_for)
     }
 }
 
@@ -55,7 +64,14 @@ impl Service<Uri> for PacedConnector {
 
     fn call(&mut self, target: Uri) -> Self::Future {
         let connecting = self.0.call(target);
-        Box::pin(async move { connecting.await.map(Paced::new) })
+        let beginning = match self.1 {
+            ReadFor::Viewer => BEGINNING,
+            ReadFor::Cache => 0,
+        };
+        Box::pin(async move {
+            let stream = connecting.await?;
+            Ok(Paced::new(stream, beginning))
+        })
     }
 }
 
@@ -63,13 +79,19 @@ impl Service<Uri> for PacedConnector {
 #[derive(Debug)]
 pub struct Paced<S> {
     stream: S,
+    /// How many bytes of an answer come in small pieces.
+    beginning: usize,
     /// Bytes read since the last request was written.
     read: usize,
 }
 
 impl<S> Paced<S> {
-    const fn new(stream: S) -> Self {
-        Self { stream, read: 0 }
+    const fn new(stream: S, beginning: usize) -> Self {
+        Self {
+            stream,
+            beginning,
+            read: 0,
+        }
     }
 }
 
@@ -80,7 +102,7 @@ impl<S: Read + Unpin> Read for Paced<S> {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.read >= BEGINNING {
+        if this.read >= this.beginning {
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
         PIECE.with_borrow_mut(|piece| {

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::client::S3Connection;
 use super::error::{Call, ListPermission, read_error};
+use super::pace::ReadFor;
 use crate::storage::error::ReadErrorKind;
 
 /// What is known of the bucket.
@@ -127,7 +128,7 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// Asks for one listed key until S3 answers, so that the service can be started before its
 /// storage. Dropping the future stops asking.
 pub async fn learn(connection: S3Connection, health: &BucketHealth) {
-    let client = connection.client();
+    let client = connection.client(ReadFor::Viewer);
     let mut wait = WAITS.0;
     let mut said = None;
     loop {

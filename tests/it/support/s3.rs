@@ -12,6 +12,7 @@ use s3reel::embedded_s3::shelf::{Metadata, Shelf};
 use s3reel::embedded_s3::{BUCKET, EmbeddedS3};
 use s3reel::object::{BucketName, KeyPrefix};
 use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
+use s3reel::storage::s3::pace::ReadFor;
 use s3reel::storage::s3::{S3Config, S3Connection};
 
 /// The variable that names another S3 server.
@@ -66,7 +67,7 @@ impl TestS3 {
         })
         .await
         .expect("a connection");
-        let client = connection.client();
+        let client = connection.client(ReadFor::Viewer);
         let created = client.create_bucket().bucket(&bucket).send().await;
         created.unwrap_or_else(|error| panic!("{ENDPOINT_VARIABLE}: {error:?}"));
         Some(Self::Foreign {
