@@ -119,8 +119,30 @@ def work_table(work, rounds, names):
         )
     head = ["median", "rounds", *(title for _, title, _ in work.figures)]
     ratio_rows = [
-        [f"{name} / {to}", *(spread(quotients(rounds, name, to, figure)) for figure, _, _ in work.figures)]
+        [
+            f"{name} / {to}",
+            *(spread(quotients(rounds, name, to, figure)) for figure, _, _ in work.figures),
+        ]
         for name, to in ((OURS, SLICE), (OURS, VARNISH), (VARNISH, SLICE))
     ]
     ratio_head = ["ratio", *(title for _, title, _ in work.figures)]
-    return "\n\n".join([f"### {work.title}", table(head, rows), table(ratio_head, ratio_rows)])
+    parts = [f"### {work.title}", table(head, rows), table(ratio_head, ratio_rows)]
+    if any("seek_ms" in figures for figures in usable(rounds, OURS).values()):
+        parts.append(
+            table(
+                ["all rounds together", "seeks", "p50 ms", "p99 ms", "worst ms"],
+                pooled(rounds, names),
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def pooled(rounds, names):
+    """The seeks of all rounds together, as one round has too few for a 99th percentile."""
+    rows = []
+    for name in names:
+        waits = sorted(sum((run["seek_ms"] for run in usable(rounds, name).values()), []))
+        if waits:
+            chosen = (waits[len(waits) // 2], waits[len(waits) * 99 // 100], waits[-1])
+            rows.append([name, str(len(waits)), *(f"{wait:.0f}" for wait in chosen)])
+    return rows

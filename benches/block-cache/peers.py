@@ -1,4 +1,7 @@
-"""The three caches under test and the origins behind them."""
+"""The three caches under test and the origins behind them.
+
+Whatever imports this, even through another module, can import those of ../pass-through too.
+"""
 
 import resource
 import sys

@@ -31,6 +31,7 @@ class Player(threading.Thread):
         self.problem = None
 
     def run(self):
+        """Start and seek until all places were watched."""
         for place in self.places:
             try:
                 self.watch(place)
@@ -41,9 +42,8 @@ class Player(threading.Thread):
         """Ask for everything from `place` on, play WATCH seconds, hang up."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as server:
             asked = time.monotonic()
-            server.sendall(
-                f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes={place}-\r\n\r\n".encode()
-            )
+            head = f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes={place}-\r\n\r\n"
+            server.sendall(head.encode())
             have = self.head(server, place)
             space = bytearray(256 << 10)
             playing_since = None

@@ -16,6 +16,8 @@ from prepare import MIB
 from servers import process_tree
 
 FILM, CLIP = ("film.mp4", GIB), ("clip.mp4", 64 * MIB)
+FULL = 512
+"""MiB of a cache that is to be full."""
 SECONDS = 90
 """A single measurement that takes longer has failed."""
 
@@ -34,7 +36,6 @@ class Work:
     """Whether every round begins with a fresh process and an empty cache."""
     warm: tuple = ()
     """The objects that are read once before anything is measured."""
-    base: str = "nginx slice"
     figures: tuple = ()
     """(figure, title, format) of the tables."""
 
@@ -61,9 +62,9 @@ def stampede(bench, target, number):
     return found
 
 
-def fill(bench, target, number):
+def fill(bench, target, number, count=None):
     """Different cold objects, one after the other on one connection each."""
-    count = max(2, round(8 * bench.scale))
+    count = count or max(2, round(8 * bench.scale))
     tree = process_tree(target.process.pid)
     before, begun = cpu_seconds(tree), time.monotonic()
     for index in range(count):
@@ -82,12 +83,7 @@ def fill(bench, target, number):
 
 def fill_full(bench, target, number):
     """The same once the cache is full, so that each block takes another one's place."""
-    if number == 0:
-        for turn in range(2):
-            found = fill(bench, target, f"before-{turn}")
-            if "problem" in found:
-                return found
-    return fill(bench, target, number)
+    return fill(bench, target, number, 2 * FULL * MIB // CLIP[1] if number == 0 else None)
 
 
 def warm(file, connections, requests, mode, bench, target, number):
@@ -99,7 +95,7 @@ def warm(file, connections, requests, mode, bench, target, number):
 def slow(bench, target, number):
     """Viewers at 2 Mbit/s of what is in the cache; memory is read near the end."""
     viewers, rate = max(10, round(2000 * min(bench.scale, 1))), 250_000
-    seconds = 4 if number == 0 else 14
+    seconds = 14
     tree = process_tree(target.process.pid)
     before = memory(tree)["pss_mib"]
     command = [
@@ -124,15 +120,11 @@ def slow(bench, target, number):
 
 def distant(bench, target, number):
     """Four players on four films that nobody has asked for, S3 being far away."""
-    paths = [
-        target.path(f"fresh/{target.name.replace(' ', '-')}-{number}-{index}.mp4")
-        for index in range(4)
-    ]
-    seeks = 1 if number == 0 else max(1, round(12 * bench.scale))
+    keys = [f"fresh/{target.name.replace(' ', '-')}-{number}-{index}.mp4" for index in range(4)]
+    seeks = max(1, round(12 * bench.scale))
+    paths = [target.path(key) for key in keys]
     found = players.play(target.port, paths, FILM[1], seeks, number)
-    sent = 0
-    for path in paths:
-        sent += bench.origins.requests("distant", f"/{BUCKET}/{path.rpartition(BUCKET)[2].lstrip('/')}")[1]
+    sent = sum(bench.origins.requests("distant", f"/{BUCKET}/{key}")[1] for key in keys)
     found["origin_per_taken"] = sent / max(found["taken_bytes"], 1)
     found["start_p50_ms"] = statistics.median(found["start_ms"] or [0])
     ordered = sorted(found["seek_ms"] or [0])
@@ -143,15 +135,21 @@ def distant(bench, target, number):
 
 CPU_REQUEST = ("cpu_us_per_request", "CPU us/request", "{:.1f}")
 CPU_GIB = ("cpu_s_per_gib", "CPU s/GiB", "{:.3f}")
-WARM = (CPU_REQUEST, ("requests_per_s", "requests/s", "{:.0f}"), ("ttfb_p99_ms", "TTFB p99 ms", "{:.2f}"))
+WARM = (
+    CPU_REQUEST,
+    ("requests_per_s", "requests/s", "{:.0f}"),
+    ("ttfb_p99_ms", "TTFB p99 ms", "{:.2f}"),
+)
 
 WORKS = [
     Work(
         "stampede", "100 viewers, one cold object of 64 MiB, 50 MB/s a connection to S3", stampede,
-        origin="limited", base="varnish",
+        origin="limited",
         figures=(
-            ("origin_bytes", "S3 bytes / object", "{:.3f}"), ("origin_requests", "S3 requests", "{:.0f}"),
-            ("first_body_p50_ms", "first byte p50 ms", "{:.1f}"), ("finish_s", "all done s", "{:.2f}"),
+            ("origin_bytes", "S3 bytes / object", "{:.3f}"),
+            ("origin_requests", "S3 requests", "{:.0f}"),
+            ("first_body_p50_ms", "first byte p50 ms", "{:.1f}"),
+            ("finish_s", "all done s", "{:.2f}"),
             CPU_REQUEST,
         ),
     ),
@@ -160,7 +158,7 @@ WORKS = [
         figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}")),
     ),
     Work(
-        "refill", "Cold fill: 8 objects of 64 MiB, the cache being full", fill_full, capacity=512,
+        "refill", "Cold fill: 8 objects of 64 MiB, the cache being full", fill_full, capacity=FULL,
         figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}")),
     ),
     Work(
@@ -181,7 +179,7 @@ WORKS = [
         figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}")),
     ),
     Work(
-        "slow", "2 000 viewers at 2 Mbit/s, warm", slow, anew=True, warm=(FILM,), base="varnish",
+        "slow", "2 000 viewers at 2 Mbit/s, warm", slow, anew=True, warm=(FILM,),
         figures=(
             ("kib_per_viewer", "KiB/viewer", "{:.1f}"), ("errors", "errors", "{:.0f}"),
             ("delivered", "of wanted bytes", "{:.3f}"), CPU_GIB,
@@ -189,7 +187,8 @@ WORKS = [
         ),
     ),
     Work(
-        "distant", "Players at 8 and 25 Mbit/s; S3 at 30 ms (p99 150 ms), 80 MB/s a connection", distant,
+        "distant", "Players at 8 and 25 Mbit/s; S3 at 30 ms (p99 150 ms), 80 MB/s a connection",
+        distant,
         origin="distant", capacity=5120, anew=True,
         figures=(
             ("start_p50_ms", "start ms", "{:.0f}"), ("seek_p50_ms", "seek p50 ms", "{:.0f}"),
