@@ -10,6 +10,9 @@ from report import table, usable
 WIDE = 0.15
 """An interval that holds the bar and is wider than this part of it says nothing."""
 
+FEWEST = 3
+"""Rounds without which nothing is said."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -75,6 +78,8 @@ def interval(found):
 
 def verdict(found, most):
     """What some ratios say of a bar."""
+    if len(found) < FEWEST:
+        return "too few rounds"
     low, high = interval(found)
     if high <= most * 1.0005:
         return "met"

@@ -12,3 +12,5 @@ pub mod errors {}
 pub mod operating {}
 #[doc = include_str!("decisions.md")]
 pub mod decisions {}
+#[doc = include_str!("performance.md")]
+pub mod performance {}
