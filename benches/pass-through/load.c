@@ -42,7 +42,7 @@ struct conn {
     long served;          /* answers completed on this connection */
     uint64_t first, want; /* what the current request asks for */
     uint64_t left;        /* body bytes still to come */
-    double sent_at, first_byte; /* first_byte: seconds after sent_at */
+    double sent_at, first_byte, first_body; /* the latter two: seconds after sent_at */
     size_t have; /* bytes of head received */
     char head[HEAD_MAX + 1];
 };
@@ -53,7 +53,7 @@ static uint64_t size, range_len, seed, bytes;
 static long requests, issued, done, faults, reconnects;
 static int idle; /* connections with nothing more to do */
 static char first_fault[256];
-static double *ttfb;
+static double *ttfb, *first_body; /* to the first byte of the head, and of the body */
 static char sink[SINK];
 
 static double now(void) {
@@ -189,18 +189,22 @@ static void on_readable(struct conn *c) {
         if (body > c->want) return fault(c, "more bytes than promised");
         c->left = c->want - body;
         c->in_body = 1;
-        if (whole && c->left >= BATCH) low_water(c, BATCH);
+        if (body) c->first_body = now() - c->sent_at;
     }
     if (c->left) {
         ssize_t n = recv(c->fd, sink, c->left < SINK ? c->left : SINK, MSG_TRUNC | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN) return;
         if (n <= 0) return fault(c, "connection ended inside the body");
+        if (c->left == c->want) c->first_body = now() - c->sent_at;
         c->left -= n;
+        /* Only now, so that the first bytes of a body are not waited for in a batch. */
+        if (whole && c->low == 1 && c->left >= BATCH) low_water(c, BATCH);
         if (c->low > 1 && c->left < BATCH) low_water(c, 1);
     }
     if (!c->left) {
         bytes += c->want;
         c->served++;
+        first_body[done] = c->first_body;
         ttfb[done++] = c->first_byte;
         next_request(c);
     }
@@ -233,8 +237,9 @@ int main(int argc, char **argv) {
 
     struct conn *conns = calloc(connections, sizeof *conns);
     ttfb = calloc(requests, sizeof *ttfb);
+    first_body = calloc(requests, sizeof *first_body);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!conns || !ttfb || epoll_fd < 0) die("setup");
+    if (!conns || !ttfb || !first_body || epoll_fd < 0) die("setup");
     for (int i = 0; i < connections; i++) connect_to_server(&conns[i]);
 
     double start = now();
@@ -255,9 +260,10 @@ int main(int argc, char **argv) {
     getrusage(RUSAGE_SELF, &use);
     double cpu = use.ru_utime.tv_sec + use.ru_stime.tv_sec + (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
     qsort(ttfb, done, sizeof *ttfb, ascending);
+    qsort(first_body, done, sizeof *first_body, ascending);
     printf("{\"requests\": %ld, \"bytes\": %llu, \"elapsed_s\": %.6f, \"ttfb_p50_ms\": %.4f, \"ttfb_p99_ms\": %.4f, "
-           "\"errors\": %ld, \"first_error\": \"%s\", \"reconnects\": %ld, \"timed_out\": %s, \"client_cpu_s\": %.3f}\n",
+           "\"first_body_p50_ms\": %.4f, \"errors\": %ld, \"first_error\": \"%s\", \"reconnects\": %ld, \"timed_out\": %s, \"client_cpu_s\": %.3f}\n",
            done, (unsigned long long)bytes, elapsed, done ? ttfb[done / 2] * 1e3 : 0,
-           done ? ttfb[done * 99 / 100] * 1e3 : 0, faults, first_fault, reconnects, timed_out ? "true" : "false", cpu);
+           done ? ttfb[done * 99 / 100] * 1e3 : 0, done ? first_body[done / 2] * 1e3 : 0, faults, first_fault, reconnects, timed_out ? "true" : "false", cpu);
     return 0;
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MIB = 1 << 20
-DEBIAN = {"nginx": "nginx-light", "cc": "gcc libc6-dev"}
+DEBIAN = {"nginx": "nginx-light", "cc": "gcc libc6-dev", "varnishd": "varnish"}
 
 
 class Missing(Exception):
@@ -48,10 +48,15 @@ def need(name):
 
 def load_client(target):
     """Compile load.c; returns the program's path."""
-    binary = target / "bench-load"
-    command = [need("cc"), "-O2", "-Wall", "-o", binary, HERE / "load.c"]
+    return compiled(HERE / "load.c", target)
+
+
+def compiled(source, target):
+    """Compile one C file into the target directory; returns the program's path."""
+    binary = target / f"bench-{source.stem}"
+    command = [need("cc"), "-O2", "-Wall", "-o", binary, source]
     if subprocess.run(command, check=False).returncode != 0:
-        raise Missing("load.c does not compile: as root, apt-get install " + DEBIAN["cc"])
+        raise Missing(f"{source.name} does not compile: as root, apt-get install {DEBIAN['cc']}")
     return binary
 
 

@@ -84,7 +84,10 @@ class Servers:
         self.running.clear()
 
     def nginx(self, name, config, nginx, **values):
-        """Start an nginx from one of the configurations here; returns (port, process)."""
+        """Start an nginx from one of the configurations here, or one with a whole path.
+
+        Returns (port, process).
+        """
         (self.directory / "tmp").mkdir(exist_ok=True)
         values["PORT"] = free_port()
         values["DIR"] = self.directory
@@ -93,7 +96,7 @@ class Servers:
         text = (HERE / config).read_text()
         for key, value in values.items():
             text = text.replace(f"@{key}@", str(value))
-        filled = self.directory / config
+        filled = self.directory / Path(config).name
         filled.write_text(text)
         command = [nginx, "-p", self.directory, "-c", filled, "-e", self.directory / "start.log"]
         return values["PORT"], self.start(name, command, values["PORT"])
@@ -111,16 +114,15 @@ class Servers:
         environment = {"BENCH_BUCKET": BUCKET, **s3_environment(origin_port)}
         return port, self.start("Flask", command, port, environment)
 
-    def s3reel(self, name, binary, origin_port):
-        """Start `s3reel serve` as a plain pass-through: no cache."""
+    def s3reel(self, name, binary, origin_port, cache_memory="0"):
+        """Start `s3reel serve`, as a plain pass-through unless it is given memory for a cache."""
         port = free_port()
         environment = {
             "S3REEL_BUCKET": BUCKET,
             "S3REEL_LISTEN": f"127.0.0.1:{port}",
             "S3REEL_ADMIN_LISTEN": "off",
-            "S3REEL_CACHE_MEMORY": "0",
+            "S3REEL_CACHE_MEMORY": cache_memory,
             "S3REEL_WORKERS": "2",
-            "S3REEL_CACHE_MEMORY": "0",
             "S3REEL_DRAIN_DELAY": "0s",
             "S3REEL_DRAIN_TIMEOUT": "1s",
             "RUST_LOG": "warn",

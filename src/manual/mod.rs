@@ -14,3 +14,5 @@ pub mod operating {}
 pub mod checking {}
 #[doc = include_str!("decisions.md")]
 pub mod decisions {}
+#[doc = include_str!("performance.md")]
+pub mod performance {}
