@@ -14,8 +14,8 @@
 //!    [`check`]: how a media URL plays in the players of others.
 //! 5. [`cli`]: arguments, signals, exit codes.
 //!
-//! The [`manual`] has chapters on the architecture, the promises and their tests, settings,
-//! errors, operation and the decisions behind it all.
+//! The [`manual`] has chapters on the architecture, the promises and their tests, what players ask
+//! and show, settings, errors, operation and the decisions behind it all.
 
 pub mod cache;
 pub mod check;
