@@ -4,6 +4,8 @@
 pub mod architecture {}
 #[doc = include_str!("semantics.md")]
 pub mod semantics {}
+#[doc = include_str!("playing.md")]
+pub mod playing {}
 #[doc = include_str!("configuration.md")]
 pub mod configuration {}
 #[doc = include_str!("errors.md")]

@@ -36,23 +36,61 @@ function add(name, attributes, parent = document.body) {
   return element;
 }
 
+/** Waits until a player has played on for so many seconds, or has failed. */
+async function playsOn(player, seconds = 0.2) {
+  const from = player.currentTime;
+  const there = () => player.error || player.ended || player.currentTime > from + seconds;
+  await until(`it plays on from ${from}`, there);
+}
+
+/** Begins to play, with the errors of the element told rather than those of the promise. */
+async function begin(player) {
+  player.muted = true;
+  player.play().catch(() => {});
+  await playsOn(player);
+  return state(player);
+}
+
+/** Seeks to so many seconds and plays on there. Tells also whether they had been loaded before. */
+async function leap(player, to) {
+  const { buffered } = player;
+  const loaded = [...Array(buffered.length).keys()].some(i => buffered.start(i) <= to && to < buffered.end(i));
+  let sought = false;
+  player.addEventListener('seeked', () => sought = true, { once: true });
+  player.currentTime = to;
+  await until(`it has sought ${to}`, () => sought || player.error);
+  const reached = player.currentTime;
+  if (!player.error) await playsOn(player);
+  const caption = player.textTracks[0]?.activeCues?.[0]?.text;
+  return { ...state(player), loaded, reached, caption, pixels: player.videoWidth ? pixels(player) : null };
+}
+
+/** Adds captions to a player, and gives the number of their cues. */
+async function cues(player, src) {
+  const track = add('track', { kind: 'captions', src }, player);
+  track.track.mode = 'hidden';
+  await first(track, 'load', 'error');
+  return track.track.cues?.length;
+}
+
+/** Waits for the end. */
+async function finish(player) {
+  await until('it has ended', () => player.ended || player.error);
+  return state(player);
+}
+
+/** How a player is. */
+function state(player) {
+  const { currentTime: at, duration, ended, error, videoWidth: width, videoHeight: height } = player;
+  return { at, duration, ended, width, height, error: error && `${error.code} ${error.message}` };
+}
+
 /** Plays, seeks to 80 % and plays on. Tells how it looked there, or the code of its error. */
 async function watch(player) {
-  const moves = async () => {
-    const from = player.currentTime;
-    await until('it plays on from ' + from, () => player.error || player.currentTime > from + 0.1);
-  };
-  player.muted = true;
-  player.play().catch(() => {}); // the element's error tells more
-  await moves();
-  if (!player.error) {
-    player.currentTime = player.duration * 0.8;
-    await first(player, 'seeked', 'error');
-  }
-  const reached = player.currentTime / player.duration;
-  if (!player.error) await moves();
+  await begin(player);
+  const { reached, duration, width, height } = player.error ? {} : await leap(player, player.duration * 0.8);
   if (player.error) return { error: player.error.code };
-  const seen = { reached, duration: player.duration, width: player.videoWidth, height: player.videoHeight };
+  const seen = { reached: reached / duration, duration, width, height };
   return player.videoWidth ? { ...seen, pixels: pixels(player) } : seen;
 }
 

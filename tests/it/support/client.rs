@@ -28,6 +28,16 @@ pub struct Response {
 }
 
 impl Response {
+    /// A response of which the head has come, and nothing of the body.
+    pub fn from_head(head: &str) -> Self {
+        Self {
+            status: head[9..12].parse().expect("a status"),
+            head: head.to_owned(),
+            body: Vec::new(),
+            complete: false,
+        }
+    }
+
     /// The value of a field; panics if it stands there twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers().filter(|(known, _)| known == name);
@@ -95,7 +105,7 @@ impl Client {
     /// Reads the head of an answer and leaves the body where it is.
     pub async fn head(&mut self) -> (String, u16) {
         let end = loop {
-            if let Some(end) = self.read.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(end) = head_end(&self.read) {
                 break end;
             }
             assert!(
@@ -157,6 +167,11 @@ impl Client {
         // A reset is an end too.
         self.stream.read_buf(&mut self.read).await.unwrap_or(0)
     }
+}
+
+/// Where the head at the front of `bytes` ends, before its empty line.
+pub fn head_end(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|four| four == b"\r\n\r\n")
 }
 
 /// Fields as lines of a head.

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
 use super::content;
 use super::scripted::{Asked, Scripted, Step, answer, error, raw};
 
@@ -67,12 +69,51 @@ pub async fn film(length: usize, faults: impl IntoIterator<Item = Option<Fault>>
             )];
         }
         let fault = faults.lock().expect("a lock").pop_front().flatten();
-        steps(asked, &whole, fault.as_ref())
+        steps(asked, &whole, "\"1\"", fault.as_ref())
     })
     .await
 }
 
-fn steps(asked: &Asked, whole: &[u8], fault: Option<&Fault>) -> Vec<Step> {
+/// What is still to go wrong with a film, by position, the first one first.
+#[derive(Debug, Default)]
+pub struct Mishaps {
+    /// How a body breaks off at a position. It happens once, to the first read that comes there.
+    pub breaks: VecDeque<(usize, Break)>,
+    /// To so many requests S3 says next that it is asked too often.
+    pub refusals: usize,
+    /// How often it says so after each break.
+    pub refusals_after_break: usize,
+    /// What stands in its place after the last break, under the tag `"2"`.
+    pub successor: Option<Bytes>,
+}
+
+/// An S3 with this film, under the tag `"1"`, and with what goes wrong on the way.
+pub async fn film_with(whole: Bytes, mishaps: Arc<Mutex<Mishaps>>) -> Scripted {
+    Scripted::start(move |asked| {
+        let mut mishaps = mishaps.lock().expect("a lock");
+        if mishaps.refusals > 0 {
+            mishaps.refusals -= 1;
+            return vec![error("503 Slow Down", "SlowDown")];
+        }
+        if let (true, Some(successor)) = (mishaps.breaks.is_empty(), &mishaps.successor) {
+            if asked.header("if-match").is_some_and(|tag| tag != "\"2\"") {
+                return vec![error("412 Precondition Failed", "PreconditionFailed")];
+            }
+            return steps(asked, successor, "\"2\"", None);
+        }
+        let (first, last) = range_asked(asked, whole.len()).unwrap_or((0, whole.len() - 1));
+        let next = mishaps.breaks.front().copied();
+        let Some((at, how)) = next.filter(|(at, _)| (first..=last).contains(at)) else {
+            return steps(asked, &whole, "\"1\"", None);
+        };
+        mishaps.breaks.pop_front();
+        mishaps.refusals = mishaps.refusals_after_break;
+        steps(asked, &whole, "\"1\"", Some(&Fault::Body(at - first, how)))
+    })
+    .await
+}
+
+fn steps(asked: &Asked, whole: &[u8], etag: &str, fault: Option<&Fault>) -> Vec<Step> {
     let length = whole.len();
     let range = range_asked(asked, length);
     let (first, last) = range.unwrap_or((0, length - 1));
@@ -80,7 +121,7 @@ fn steps(asked: &Asked, whole: &[u8], fault: Option<&Fault>) -> Vec<Step> {
     let told = format!("bytes {}-{}/{length}", first + shift, last);
     let etag = match fault {
         Some(Fault::OtherVersion) => "\"2\"",
-        _ => "\"1\"",
+        _ => etag,
     };
     let mut fields = vec![("ETag", etag), ("Content-Type", "video/mp4")];
     let status = if range.is_some() || fault == Some(&Fault::OtherBytes) {

@@ -4,18 +4,25 @@
 pub mod browser;
 pub mod client;
 pub mod content;
+pub mod engines;
 pub mod film;
+pub mod footage;
 pub mod haproxy;
+pub mod marionette;
 pub mod multipart;
 pub mod peers;
 pub mod program;
+pub mod relay;
 pub mod s3;
+pub mod scene;
 pub mod scripted;
 pub mod service;
 
 pub use browser::Browser;
 pub use client::{Client, Response};
 pub use content::content;
+pub use engines::Engine;
+pub use relay::Relay;
 pub use s3::TestS3;
 pub use scripted::{Asked, Scripted, Step};
 pub use service::TestService;

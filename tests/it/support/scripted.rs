@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::client::field_lines;
+use super::client::{field_lines, head_end};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -36,6 +36,19 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// A request with this head.
+    pub fn from_head(head: &str) -> Self {
+        Self {
+            line: head.lines().next().unwrap_or_default().to_owned(),
+            head: head.to_owned(),
+        }
+    }
+
+    /// What is asked for.
+    pub fn target(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
+    }
+
     /// The value of a field.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
@@ -163,7 +176,7 @@ async fn serve(
     let mut read = Vec::new();
     loop {
         let end = loop {
-            if let Some(end) = read.windows(4).position(|four: &[u8]| four == b"\r\n\r\n") {
+            if let Some(end) = head_end(&read) {
                 break end;
             }
             if stream.read_buf(&mut read).await.unwrap_or(0) == 0 {
@@ -172,8 +185,7 @@ async fn serve(
         };
         let head = String::from_utf8_lossy(&read[..end]).into_owned();
         read.drain(..end + 4);
-        let line = head.lines().next().unwrap_or_default().to_owned();
-        let asked = Asked { line, head };
+        let asked = Asked::from_head(&head);
         let steps = script(&asked);
         record.lock().expect("a lock").push(asked);
         for step in steps {
