@@ -20,23 +20,27 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
      media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// The page's own files, compiled in so that the binary needs no folder beside it.
+/// The page, which finds its files by `{page}`, the way from its address to `/-/`. Relative, so that
+/// a proxy may serve all this under a path of its own.
+const PAGE: &str = include_str!("page/index.html");
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page's files, compiled in so that the binary needs no folder beside it.
 const FILES: &[(&str, &str, &str)] = &[
-    (
-        "",
-        "text/html; charset=utf-8",
-        include_str!("page/index.html"),
-    ),
-    (
-        "app.js",
-        "text/javascript; charset=utf-8",
-        include_str!("page/app.js"),
-    ),
+    ("addresses.js", SCRIPT, include_str!("page/addresses.js")),
+    ("app.js", SCRIPT, include_str!("page/app.js")),
+    ("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
+    ("list.js", SCRIPT, include_str!("page/list.js")),
+    ("player.js", SCRIPT, include_str!("page/player.js")),
+    ("screen.js", SCRIPT, include_str!("page/screen.js")),
+    ("server.js", SCRIPT, include_str!("page/server.js")),
     (
         "style.css",
         "text/css; charset=utf-8",
         include_str!("page/style.css"),
     ),
+    ("versions.js", SCRIPT, include_str!("page/versions.js")),
 ];
 
 /// Longest listing query that is read, in bytes: a prefix and S3's token, percent-encoded.
@@ -69,7 +73,10 @@ pub async fn answer(
             Ok(Reply::Text(health(status, text)))
         }
         _ if shared.config.browse == Browse::Off => Err(ServeError::NothingHere),
+        "" => Ok(page("")),
         "list" => list(request, worker).await,
+        // What follows is a key, which only the script in the page reads.
+        _ if rest.starts_with("player/") => Ok(page(rest)),
         _ => file(rest),
     }
 }
@@ -81,6 +88,17 @@ fn health(status: StatusCode, text: String) -> Text {
         policy: None,
         body: Bytes::from(text),
     }
+}
+
+/// The page at `/-/` and this path.
+fn page(path: &str) -> Reply {
+    let way = "../".repeat(path.matches('/').count());
+    Reply::Text(Text {
+        status: StatusCode::OK,
+        content_type: "text/html; charset=utf-8",
+        policy: Some(POLICY),
+        body: Bytes::from(PAGE.replace("{page}", &way)),
+    })
 }
 
 fn file(name: &str) -> Result<Reply, ServeError> {
@@ -138,6 +156,7 @@ async fn list(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeErro
             ReadErrorKind::Misconfigured if is_continued => {
                 ServeError::Query("after is not the token of a page before")
             }
+            ReadErrorKind::Denied => ServeError::MayNotList(error),
             _ => ServeError::Read(error),
         })?;
     let answer = viewers_listing(&worker.shared, prefix, listing);

@@ -42,6 +42,8 @@ pub enum ServeError {
     Unsatisfiable(Option<String>, CompleteLength),
     /// As many answers are in flight as may be.
     Full(Full),
+    /// The bucket may not be listed.
+    MayNotList(ReadError),
     /// The object could not be read.
     Read(ReadError),
 }
@@ -87,6 +89,7 @@ impl ServeError {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Unsatisfiable(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::MayNotList(_) => StatusCode::BAD_GATEWAY,
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => StatusCode::NOT_FOUND,
                 ReadErrorKind::Archived => StatusCode::CONFLICT,
@@ -124,6 +127,7 @@ impl ServeError {
             Self::Unsatisfiable(..) => "range-not-satisfiable",
             Self::Full(Full::Total) => "too-many-streams",
             Self::Full(Full::Address) => "too-many-streams-of-address",
+            Self::MayNotList(_) => "listing-denied",
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => "not-found",
                 ReadErrorKind::Archived => "archived",
@@ -167,6 +171,9 @@ impl ServeError {
             Self::Full(Full::Address) => {
                 "As many streams as one address may have go to this one; end one of them, or try again after the time given in Retry-After.".to_owned()
             }
+            Self::MayNotList(_) => {
+                "This service may not list what it serves; its operator has to grant s3:ListBucket. Files play by their own address all the same.".to_owned()
+            }
             Self::Read(error) => read_detail(error.kind).to_owned(),
         }
     }
@@ -205,7 +212,7 @@ impl ServeError {
     #[must_use]
     pub fn log_level(&self) -> Option<Level> {
         match self {
-            Self::Read(error) => Some(match error.kind.fault() {
+            Self::Read(error) | Self::MayNotList(error) => Some(match error.kind.fault() {
                 Fault::Client => Level::Debug,
                 Fault::Upstream => Level::Warn,
                 Fault::Own => Level::Error,

@@ -229,7 +229,9 @@ impl Answer<'_> {
     }
 
     fn failure(self, error: &ServeError) -> HttpResponse<ViewerBody> {
-        if let (Some(level), ServeError::Read(cause)) = (error.log_level(), error) {
+        if let (Some(level), ServeError::Read(cause) | ServeError::MayNotList(cause)) =
+            (error.log_level(), error)
+        {
             log::log!(level, request_id = self.record.id().as_str(); "{cause}");
         }
         let mut builder = self.head(error.status());
@@ -258,6 +260,7 @@ impl Answer<'_> {
             | ServeError::Misdirected
             | ServeError::Query(_)
             | ServeError::Full(_)
+            | ServeError::MayNotList(_)
             | ServeError::Read(_) => {}
         }
         let body = error.body(self.record.id());

@@ -83,7 +83,10 @@ async fn the_page_is_there_when_it_is_on_and_allows_nothing_from_elsewhere() {
     );
     for (target, content_type) in [
         ("/-/", "text/html; charset=utf-8"),
+        ("/-/player/any/key.mp4", "text/html; charset=utf-8"),
         ("/-/app.js", "text/javascript; charset=utf-8"),
+        ("/-/player.js", "text/javascript; charset=utf-8"),
+        ("/-/icon.svg", "image/svg+xml"),
         ("/-/style.css", "text/css; charset=utf-8"),
     ] {
         let file = service.get(target, &[]).await;
@@ -94,6 +97,7 @@ async fn the_page_is_there_when_it_is_on_and_allows_nothing_from_elsewhere() {
             policy.contains("default-src 'none'") && !policy.contains("unsafe"),
             "{policy}"
         );
+        assert_eq!(file.header("cache-control"), Some("no-store"));
         let head = service.ask("HEAD", target, &[]).await;
         assert_eq!(head.header("content-length"), file.header("content-length"));
     }
@@ -102,15 +106,36 @@ async fn the_page_is_there_when_it_is_on_and_allows_nothing_from_elsewhere() {
         !page.contains("http://") && !page.contains("https://"),
         "something from elsewhere"
     );
-    assert_eq!(service.get("/-/nothing", &[]).await.status, 404);
-    assert_eq!(service.ask("POST", "/-/", &[]).await.status, 405);
+    for target in ["/-/nothing", "/-/player", "/-/index.html"] {
+        assert_eq!(service.get(target, &[]).await.status, 404, "{target}");
+    }
+    for target in ["/-/", "/-/list", "/-/player/any/key.mp4"] {
+        assert_eq!(service.ask("POST", target, &[]).await.status, 405);
+    }
+}
+
+#[tokio::test]
+async fn the_page_finds_its_files_from_every_address_that_it_has() {
+    let s3 = TestS3::embedded().await;
+    let service = browsing(&s3).await;
+    for (target, script) in [
+        ("/-/", "src=\"app.js\""),
+        ("/-/player/", "src=\"../app.js\""),
+        ("/-/player/a.mp4", "src=\"../app.js\""),
+        ("/-/player/a/b/c.mp4", "src=\"../../../app.js\""),
+        ("/-/player//a%2Fb", "src=\"../../app.js\""),
+    ] {
+        let page = String::from_utf8(service.get(target, &[]).await.body).unwrap();
+        assert!(page.contains(script), "{target}");
+        assert!(!page.contains("{page}"), "{target}");
+    }
 }
 
 #[tokio::test]
 async fn without_browse_only_the_health_checks_are_there() {
     let s3 = TestS3::embedded().await;
     let service = TestService::over(&s3).await;
-    for target in ["/", "/-/", "/-/list", "/-/app.js"] {
+    for target in ["/", "/-/", "/-/list", "/-/app.js", "/-/player/a.mp4"] {
         assert_eq!(service.get(target, &[]).await.status, 404, "{target}");
     }
     assert_eq!(service.get("/-/livez", &[]).await.status, 200);

@@ -40,6 +40,8 @@ mod manual;
 mod operation;
 mod outages;
 mod overload;
+mod page;
+mod page_trouble;
 mod parts;
 mod players;
 mod program;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fantoccini::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -112,6 +113,14 @@ impl Browser {
         let mut session = session.lock().await;
         let session = session.as_mut().expect("it has not ended");
         session.ask(command, parameters).await
+    }
+
+    /// Its driver, for what only some browsers can do.
+    pub fn driver(&self) -> &Client {
+        let Page::Driver { client, .. } = &self.stage.page else {
+            unreachable!("it is asked of others than Firefox only");
+        };
+        client
     }
 
     /// What has been downloaded so far, by name.

@@ -4,12 +4,14 @@
 pub mod browser;
 pub mod client;
 pub mod content;
+pub mod devices;
 pub mod engines;
 pub mod film;
 pub mod footage;
 pub mod haproxy;
 pub mod marionette;
 pub mod multipart;
+pub mod page;
 pub mod peers;
 pub mod program;
 pub mod relay;

@@ -94,6 +94,20 @@ impl Scripted {
         })
     }
 
+    /// A server that denies listings, and answers what is asked for objects by its script.
+    pub async fn start_denying_lists(
+        script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::on(listener, move |asked| {
+            if asked.is_for_an_object() {
+                script(asked)
+            } else {
+                vec![error("403 Forbidden", "AccessDenied")]
+            }
+        })
+    }
+
     /// A server that denies everything, the listing too.
     pub async fn denying() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
