@@ -1,11 +1,13 @@
 //! The bytes of one answer, out of blocks.
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::block::{Block, Interest, RunSoFar};
 use super::directory::Known;
@@ -15,7 +17,7 @@ use super::store::Found;
 use super::window::Window;
 use crate::semantics::InclRange;
 use crate::storage::error::{ReadError, ReadErrorKind};
-use crate::storage::retry::can_pass;
+use crate::storage::retry::{BACKOFF, PATIENCE, is_worth_waiting, jittered};
 use crate::storage::version::PinnedVersion;
 use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, ObjectReader, Paused};
 
@@ -59,6 +61,9 @@ pub struct BlockBody {
     ahead: Option<Interest>,
     /// Blocks asked for anew since the last byte.
     attempts: u32,
+    /// Since when there are none.
+    lost_since: Option<Instant>,
+    has_begun: bool,
     resumes: u32,
 }
 
@@ -69,8 +74,12 @@ enum State {
     In {
         index: u64,
         block: Weak<Block<SharedError>>,
+        /// Held while bytes of it are waited for, or why they do not come would go with it.
+        awaited: Option<Arc<Block<SharedError>>>,
         has_waited: bool,
     },
+    /// Until the bytes are asked for anew that a run has failed to bring.
+    Waiting(Pin<Box<Sleep>>, SharedError),
     /// Past the cache: an opening read, and up to where.
     Opening(InclRange, BoxFuture<'static, Result<ObjectRead, ReadError>>),
     Passing(Body),
@@ -103,6 +112,8 @@ impl BlockBody {
             interest: None,
             ahead: None,
             attempts: 0,
+            lost_since: None,
+            has_begun: false,
             resumes: 0,
         }
     }
@@ -169,6 +180,7 @@ impl BlockBody {
         self.state = State::In {
             index,
             block: Arc::downgrade(&block),
+            awaited: Some(block),
             has_waited: false,
         };
         self.fetch_ahead(index);
@@ -239,9 +251,10 @@ impl BlockBody {
                 State::In {
                     index,
                     block,
+                    awaited,
                     has_waited,
                 } => {
-                    let Some(block) = block.upgrade() else {
+                    let Some(block) = awaited.take().or_else(|| block.upgrade()) else {
                         // It had to go before its viewer was done: there are more viewers than room.
                         self.pass_by();
                         continue;
@@ -260,8 +273,16 @@ impl BlockBody {
                             if !std::mem::replace(has_waited, true) && *index != self.first_index {
                                 self.window.waited(block.run().blocks);
                             }
+                            *awaited = Some(block);
                             return Poll::Pending;
                         }
+                    }
+                }
+                State::Waiting(wait, why) => {
+                    ready!(wait.as_mut().poll(cx));
+                    let why = Arc::clone(why);
+                    if let Some(error) = self.after_wait(why) {
+                        return Poll::Ready(Some(Err(error)));
                     }
                 }
                 State::Opening(range, opening) => {
@@ -298,26 +319,48 @@ impl BlockBody {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.next = self.next.saturating_add(length);
         self.attempts = 0;
+        self.lost_since = None;
+        self.has_begun = true;
         bytes
     }
 
-    /// The run ended before the byte that is wanted. One of those who waited begins another; the
-    /// error comes back when that was tried.
+    /// The run ended before the byte that is wanted. An answer that has begun would be cut, so it
+    /// waits and asks anew, as one without a cache does; one that has not tells the error.
     fn after_loss(&mut self, why: Option<SharedError>) -> Option<ReadError> {
         self.attempts = self.attempts.saturating_add(1);
         self.state = State::Between;
-        match why {
-            None if self.attempts < MOST_ATTEMPTS => None,
-            None => {
+        let Some(why) = why else {
+            if self.attempts >= MOST_ATTEMPTS {
                 self.pass_by();
-                None
             }
-            Some(why) if can_pass(why.kind) && self.attempts == 1 => {
-                self.resumes = self.resumes.saturating_add(1);
-                None
-            }
-            Some(why) => Some(self.fail(ReadError::shared(&why))),
+            return None;
+        };
+        let may_wait = self.has_begun && is_worth_waiting(why.kind);
+        let failures = usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+        let Some(wait) = BACKOFF.get(failures).filter(|_| may_wait) else {
+            return Some(self.fail(ReadError::shared(&why)));
+        };
+        self.lost_since.get_or_insert_with(Instant::now);
+        self.state = State::Waiting(Box::pin(sleep(jittered(*wait))), why);
+        None
+    }
+
+    /// The wait is over: goes on, if that is granted. The first time is a call like any other.
+    fn after_wait(&mut self, why: SharedError) -> Option<ReadError> {
+        if self.attempts <= 1 || self.engine.budget().again().is_some() {
+            self.resumes = self.resumes.saturating_add(1);
+            self.state = State::Between;
+            return None;
         }
+        if self
+            .lost_since
+            .is_some_and(|since| since.elapsed() >= PATIENCE)
+        {
+            return Some(self.fail(ReadError::shared(&why)));
+        }
+        let [.., longest] = BACKOFF;
+        self.state = State::Waiting(Box::pin(sleep(jittered(longest))), why);
+        None
     }
 
     fn fail(&mut self, error: ReadError) -> ReadError {
@@ -356,7 +399,7 @@ impl ObjectBody for BlockBody {
     fn resumes(&self) -> u32 {
         let passing = match &self.state {
             State::Passing(body) => body.resumes(),
-            State::Between | State::In { .. } | State::Opening(..) => 0,
+            State::Between | State::In { .. } | State::Waiting(..) | State::Opening(..) => 0,
         };
         self.resumes.saturating_add(passing)
     }

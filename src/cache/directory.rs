@@ -205,9 +205,7 @@ impl Directory {
                         };
                         entries.put(key, what);
                     }
-                    kind if kind.fault() != Fault::Upstream => {
-                        entries.known.remove(key);
-                    }
+                    kind if kind.fault() != Fault::Upstream => entries.remove(key),
                     _ => {}
                 }
                 Err(why)
@@ -222,7 +220,7 @@ impl Directory {
 
     /// Forgets a key.
     pub fn forget(&self, key: &ObjectKey) {
-        self.entries().known.remove(key);
+        self.entries().remove(key);
     }
 
     /// Forgets a key if what is known of it is this version, which has turned out to be gone.
@@ -232,7 +230,7 @@ impl Directory {
             matches!(&slot.what, What::Here { known, .. } if known.identity.as_ref() == Some(identity))
         });
         if is_it {
-            entries.known.remove(identity.key());
+            entries.remove(identity.key());
         }
     }
 
@@ -243,6 +241,12 @@ impl Directory {
 }
 
 impl Entries {
+    fn remove(&mut self, key: &ObjectKey) {
+        if self.known.remove(key).is_some() {
+            self.queue.forget(|queued| queued == key);
+        }
+    }
+
     fn put(&mut self, key: &ObjectKey, what: What) {
         if let Some(slot) = self.known.get_mut(key) {
             slot.what = what;

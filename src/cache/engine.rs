@@ -22,6 +22,7 @@ use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec, range_specifier::IntRange};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
 use crate::storage::gate::Gate;
+use crate::storage::retry::RetryBudget;
 use crate::storage::version::PinnedVersion;
 use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest};
 use crate::telemetry::{Metrics, RequestId};
@@ -46,6 +47,7 @@ pub struct Engine {
     directory: Directory,
     reader: Arc<dyn ObjectReader>,
     gate: Arc<Gate>,
+    budget: Arc<RetryBudget>,
     runtime: Handle,
     metrics: Arc<Metrics>,
 }
@@ -81,13 +83,14 @@ pub enum Told {
 
 impl Engine {
     /// An engine over a reader of an origin, whose calls are made on `runtime`. `gate` holds for the
-    /// whole of each run.
+    /// whole of each run; `budget` is that of all calls that are made again.
     #[must_use]
     pub fn new(
         origin: Arc<str>,
         config: CacheConfig,
         reader: Arc<dyn ObjectReader>,
         gate: Arc<Gate>,
+        budget: Arc<RetryBudget>,
         runtime: Handle,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -98,6 +101,7 @@ impl Engine {
             config,
             reader,
             gate,
+            budget,
             runtime,
             metrics,
         }
@@ -157,6 +161,12 @@ impl Engine {
     pub fn purge(&self, key: &ObjectKey) {
         self.directory.forget(key);
         self.blocks.forget(|identity| identity.key() == key);
+    }
+
+    /// The budget of calls that are made again.
+    #[must_use]
+    pub fn budget(&self) -> &RetryBudget {
+        &self.budget
     }
 
     /// Takes note that a version is not there any more.

@@ -89,6 +89,20 @@ impl<K: Clone + Eq + Hash> Fifo<K> {
         }
     }
 
+    /// Forgets what went for another reason. Without this the queues would grow with each key that
+    /// goes and comes again before there is anything to evict.
+    pub fn forget(&mut self, is_meant: impl Fn(&K) -> bool) {
+        let small_bytes = &mut self.small_bytes;
+        self.small.retain(|(key, bytes)| {
+            let stays = !is_meant(key);
+            if !stays {
+                *small_bytes = small_bytes.saturating_sub(*bytes);
+            }
+            stays
+        });
+        self.main.retain(|(key, _)| !is_meant(key));
+    }
+
     fn remember(&mut self, key: K) {
         if self.remembered_set.insert(key.clone()) {
             self.remembered.push_back(key);
@@ -185,6 +199,19 @@ mod tests {
         assert!(cache.fifo.remembered.len() <= 64);
         assert!(cache.fifo.remembered_set.len() <= cache.fifo.remembered.len());
         assert!(cache.fifo.small.len() + cache.fifo.main.len() <= 10);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_nothing_behind_however_often_it_comes_again() {
+        let mut fifo = Fifo::new(100);
+        for _ in 0..1000 {
+            fifo.insert(1, 10);
+            fifo.insert(2, 10);
+            fifo.forget(|&key| key == 1);
+            fifo.forget(|&key| key == 2);
+        }
+        assert_eq!((fifo.small.len(), fifo.main.len()), (0, 0));
+        assert_eq!(fifo.small_bytes, 0);
     }
 
     #[test]

@@ -181,10 +181,12 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
         let mut inner = lock(&self.inner);
         let Inner {
             blocks,
+            queue,
             held,
             filling,
             ..
         } = &mut *inner;
+        queue.forget(|key| is_meant(&key.object));
         blocks.retain(|key, block| {
             let stays = !is_meant(&key.object);
             if !stays {

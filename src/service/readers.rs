@@ -80,6 +80,7 @@ impl Readers {
             config,
             self.direct(self.connection.client(ReadFor::Cache)),
             Arc::new(Gate::new(concurrency)),
+            Arc::clone(&self.budget),
             runtime.handle().clone(),
             Arc::clone(&self.metrics),
         ));

@@ -45,6 +45,15 @@ pub fn can_pass(kind: ReadErrorKind) -> bool {
     )
 }
 
+/// How long an answer that has begun and gets no further waits for a further attempt to be granted.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What an answer that has begun is worth waiting for, since it would be cut otherwise.
+#[must_use]
+pub fn is_worth_waiting(kind: ReadErrorKind) -> bool {
+    can_pass(kind) || kind == ReadErrorKind::Overloaded
+}
+
 /// A random part of a wait.
 #[must_use]
 pub fn jittered(wait: Duration) -> Duration {

@@ -8,7 +8,7 @@ use s3reel::cache::CacheConfig;
 use s3reel::embedded_s3::shelf::Metadata;
 use s3reel::service::ServiceConfig;
 
-use crate::support::film::range_asked;
+use crate::support::film::{Fault, film, range_asked};
 use crate::support::scripted::{answer, error, raw};
 use crate::support::{Asked, Client, Scripted, Step, TestS3, TestService, content, in_time, until};
 
@@ -432,4 +432,55 @@ async fn an_object_without_a_strong_tag_passes_by() {
         assert!(response.body == content(1, 1000));
         assert_eq!(response.header("cache-status"), Some("s3reel; fwd=bypass"));
     }
+}
+
+#[tokio::test]
+async fn a_film_that_plays_outlives_more_failures_than_an_answer_that_has_not_begun() {
+    let failure = || Some(Fault::Error("500 Internal Server Error", "InternalError"));
+    // The first block is well; the calls for the next fail twice over and once more.
+    let mut faults = vec![None];
+    faults.extend((0..7).map(|_| failure()));
+    let origin = film(3 * MIB, faults).await;
+    let service = TestService::at_address(origin.address(), caching).await;
+    let response = in_time("the film", service.get("/film.mp4", &[])).await;
+    assert!(response.body == content(1, 3 * MIB), "cut");
+    assert_eq!(origin.asked().len(), 9);
+
+    // Known, but for a block that S3 does not give: asked for three times as without a cache.
+    let mut faults = vec![None];
+    faults.extend((0..9).map(|_| failure()));
+    let origin = film(3 * MIB, faults).await;
+    let service = TestService::at_address(origin.address(), caching).await;
+    let probe = service.get("/film.mp4", &[("Range", "bytes=0-1")]).await;
+    assert_eq!(probe.status, 206);
+    let tail = [("Range", "bytes=3000000-")];
+    assert_eq!(service.get("/film.mp4", &tail).await.status, 502);
+    assert_eq!(origin.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_run_that_fails_is_one_failure_for_all_who_wait_for_it() {
+    let gate = open_gate();
+    let origin = counting(3 * MIB, Arc::clone(&gate), Arc::default()).await;
+    let service = TestService::at_address(origin.address(), |config| {
+        caching(config);
+        config.s3.timeouts.first_byte = Duration::from_millis(300);
+    })
+    .await;
+    let probe = service.get("/film.mp4", &[("Range", "bytes=0-1")]).await;
+    assert_eq!(probe.status, 206);
+    gate.store(false, Ordering::Relaxed);
+    let mut viewers = Vec::new();
+    for _ in 0..10 {
+        let mut viewer = service.client().await;
+        let tail = [("Range", "bytes=3000000-")];
+        viewer.request("GET", "/film.mp4", &tail).await;
+        viewers.push(viewer);
+    }
+    for mut viewer in viewers {
+        let response = in_time("an answer", viewer.response("GET")).await;
+        assert_eq!(response.status, 504, "{}", response.head);
+    }
+    // The probe's, and that of the one run with its two further attempts.
+    assert_eq!(origin.asked().len(), 4);
 }

@@ -11,13 +11,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::semantics::InclRange;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::retry::{BACKOFF, Granted, RetryBudget, can_pass, jittered};
+use crate::storage::retry::{BACKOFF, Granted, PATIENCE, RetryBudget, is_worth_waiting, jittered};
 use crate::storage::version::PinnedVersion;
 use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, Paused};
 use crate::telemetry::Metrics;
-
-/// How long a read that gets no further waits for a further attempt to be granted.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Faults that one answer outlives, and how many bytes make room for one more. Without this bound
 /// an origin that breaks off after every byte would be asked once for each.
@@ -172,11 +169,6 @@ impl ResumingBody {
         self.handed_out = self.handed_out.saturating_add(length);
         Ok(())
     }
-}
-
-/// What an answer that has begun is worth waiting for, since it would be cut otherwise.
-fn is_worth_waiting(kind: ReadErrorKind) -> bool {
-    can_pass(kind) || kind == ReadErrorKind::Overloaded
 }
 
 impl Stream for ResumingBody {
