@@ -396,6 +396,22 @@ impl ObjectBody for BlockBody {
         Paused::Yes
     }
 
+    fn give_back(mut self: Pin<&mut Self>, unread: u64) -> Paused {
+        match self.state {
+            State::Between | State::In { .. } if unread <= self.next => {
+                let stashed = self.stash.take().map_or(0, |stash| stash.len());
+                let unread = unread.saturating_add(u64::try_from(stashed).unwrap_or(u64::MAX));
+                self.next = self.next.saturating_sub(unread);
+                Paused::Yes
+            }
+            State::Between
+            | State::In { .. }
+            | State::Waiting(..)
+            | State::Opening(..)
+            | State::Passing(_) => Paused::No,
+        }
+    }
+
     fn resumes(&self) -> u32 {
         let passing = match &self.state {
             State::Passing(body) => body.resumes(),

@@ -9,16 +9,17 @@
 //! whichever request it is. It still reads ahead a little, because reading is the only way to
 //! notice that a viewer has left.
 //!
-//! The server waits for ever until a viewer takes its bytes, and asks the body for nothing
-//! meanwhile, so nothing above can end that. Writes pass here too, so here is the clock: see
-//! [`pace`].
+//! What is written leaves by the [`Outlet`], bodies of objects past the server's own buffer. The
+//! server waits for ever until a viewer takes its bytes, so there is the clock too: see [`pace`].
 
 pub mod head;
+pub mod outlet;
 pub mod pace;
 pub mod turn;
 
 use std::future::Future as _;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -27,10 +28,10 @@ use std::time::Duration;
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 use head::HeadScan;
-use pace::Pace;
+pub use outlet::Outlet;
 pub use pace::{LetGo, ViewerLimits};
 pub use turn::Turn;
 
@@ -47,7 +48,7 @@ const READ_BYTES: usize = 4 * 1024;
 
 /// A viewer's TCP connection.
 pub struct Connection {
-    stream: TcpStream,
+    outlet: Rc<Outlet>,
     turn: Rc<Turn>,
     /// Read and not handed over: the head that is coming, or requests sent ahead.
     held: BytesMut,
@@ -64,10 +65,6 @@ pub struct Connection {
     head_timeout: Duration,
     /// Runs while a head has begun and is not complete, and after the last answer.
     head_deadline: Option<Pin<Box<Sleep>>>,
-    pace: Pace,
-    /// Wakes us when the viewer may have taken nothing for too long. It is set anew only when it
-    /// has passed, since it would be set with nearly every write otherwise.
-    patience: Option<Pin<Box<Sleep>>>,
 }
 
 /// What may still come from the viewer.
@@ -86,9 +83,10 @@ impl Connection {
     /// and answers have to be taken within `limits`.
     #[must_use]
     pub fn new(stream: TcpStream, head_timeout: Duration, limits: ViewerLimits) -> Self {
+        let turn = Rc::new(Turn::default());
         Self {
-            stream,
-            turn: Rc::new(Turn::default()),
+            outlet: Rc::new(Outlet::new(stream, Rc::clone(&turn), limits)),
+            turn,
             held: BytesMut::new(),
             scan: HeadScan::default(),
             released: 0,
@@ -98,8 +96,6 @@ impl Connection {
             discarded: 0,
             head_timeout,
             head_deadline: None,
-            pace: Pace::new(limits),
-            patience: None,
         }
     }
 
@@ -107,6 +103,12 @@ impl Connection {
     #[must_use]
     pub fn turn(&self) -> Rc<Turn> {
         Rc::clone(&self.turn)
+    }
+
+    /// The way out, for bodies that do not go through the server.
+    #[must_use]
+    pub fn outlet(&self) -> Rc<Outlet> {
+        Rc::clone(&self.outlet)
     }
 
     /// Hands over what the server may have. True if that was something.
@@ -144,14 +146,15 @@ impl Connection {
             self.head_deadline = None;
             self.has_begun = false;
             self.turn.request_came();
+            self.outlet.expect_head();
         }
     }
 
     /// Reads more from the socket into what is held.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut space = [0; READ_BYTES];
-        let mut buffer = ReadBuf::new(&mut space);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+        let mut space = [MaybeUninit::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        match self.outlet.poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
                 if buffer.filled().is_empty() {
                     self.input = if self.turn.is_ours() {
@@ -171,10 +174,9 @@ impl Connection {
     /// answer.
     fn refuse(&mut self, status: &str) {
         let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        // In the midst of the answer before it would be taken for a part of that. Otherwise,
-        // whatever does not fit into the socket's buffer is not worth waiting for.
+        // In the midst of the answer before it would be taken for a part of that.
         if !self.has_tail {
-            let _ = self.stream.try_write(answer.as_bytes());
+            self.outlet.try_write(answer.as_bytes());
         }
         self.input = Input::Ended;
         self.held.clear();
@@ -193,56 +195,6 @@ impl Connection {
             .head_deadline
             .get_or_insert_with(|| Box::pin(sleep(timeout)));
         deadline.as_mut().poll(cx)
-    }
-
-    /// Keeps account of a write, and ends the connection of a viewer that takes too little.
-    fn account(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        self.has_tail = written.is_pending();
-        let verdict = match &written {
-            Poll::Ready(Ok(length)) => {
-                let length = u64::try_from(*length).unwrap_or(u64::MAX);
-                self.pace.took(length, Instant::now())
-            }
-            Poll::Ready(Err(_)) => Ok(()),
-            Poll::Pending => self.poll_patience(cx),
-        };
-        match verdict {
-            Ok(()) => written,
-            Err(why) => Poll::Ready(Err(self.let_go(why))),
-        }
-    }
-
-    /// Fails when the viewer has taken nothing for too long, and otherwise sees to it that we are
-    /// asked again when it has.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Result<(), LetGo> {
-        let now = Instant::now();
-        let Some(end) = self.pace.waits(now) else {
-            return Ok(());
-        };
-        let patience = self
-            .patience
-            .get_or_insert_with(|| Box::pin(sleep_until(end)));
-        while patience.as_mut().poll(cx).is_ready() {
-            if now >= end {
-                return Err(LetGo::Timeout);
-            }
-            patience.as_mut().reset(end);
-        }
-        Ok(())
-    }
-
-    /// Resets the connection when the server drops it, which it does with this error: an orderly
-    /// end would keep what the viewer does not take in the kernel for minutes more.
-    fn let_go(&mut self, why: LetGo) -> io::Error {
-        self.turn.let_go(why);
-        if let Err(error) = self.stream.set_zero_linger() {
-            log::debug!("SO_LINGER could not be set: {error}");
-        }
-        io::ErrorKind::TimedOut.into()
     }
 
     /// Whether writing makes sense.
@@ -307,29 +259,19 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_viewer()?;
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.account(cx, written)
+        let written = self.outlet.poll_write(cx, bytes);
+        self.has_tail = written.is_pending();
+        written
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check_viewer()?;
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.account(cx, written)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.outlet.queued() > 0 {
+            self.check_viewer()?;
+        }
+        self.outlet.poll_flush(cx)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outlet.poll_shutdown(cx)
     }
 }

@@ -85,15 +85,15 @@ impl Pace {
         since.checked_add(self.limits.timeout)
     }
 
-    /// The viewer took bytes.
+    /// The viewer took bytes. The clock is asked only if it was waited for.
     ///
     /// # Errors
     /// [`LetGo::TooSlow`] when that was too little, several times in a row.
-    pub fn took(&mut self, bytes: u64, now: Instant) -> Result<(), LetGo> {
+    pub fn took(&mut self, bytes: u64, now: impl FnOnce() -> Instant) -> Result<(), LetGo> {
         // No window begins with waiting.
         let since = self.waiting_since.take().filter(|_| self.taken > 0);
         if let Some(since) = since {
-            self.waited = self.waited.saturating_add(now.duration_since(since));
+            self.waited = self.waited.saturating_add(now().duration_since(since));
         }
         if self.waited >= self.limits.window {
             self.slow_windows = if self.was_slow() {
@@ -134,7 +134,7 @@ mod tests {
         takes.into_iter().try_for_each(|(waited, bytes)| {
             pace.waits(now);
             now += Duration::from_millis(waited);
-            pace.took(bytes, now)
+            pace.took(bytes, || now)
         })
     }
 
@@ -173,7 +173,7 @@ mod tests {
         for _ in 0..1000 {
             // Nothing was refused in between: the viewer took all there was.
             now += Duration::from_secs(10);
-            assert_eq!(pace.took(1, now), Ok(()));
+            assert_eq!(pace.took(1, || now), Ok(()));
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
         for _ in 0..1000 {
             pace.waits(now);
             now += Duration::from_mins(1);
-            assert_eq!(pace.took(1, now), Ok(()));
+            assert_eq!(pace.took(1, || now), Ok(()));
         }
     }
 

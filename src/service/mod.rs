@@ -282,6 +282,7 @@ fn start_viewers(
                 })
                 .on_connect_ext(|connection: &Connection, data| {
                     data.insert(connection.turn());
+                    data.insert(connection.outlet());
                 })
                 .finish(map_config(app(), |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| async move {

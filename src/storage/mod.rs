@@ -42,6 +42,14 @@ pub trait ObjectBody: Stream<Item = Result<Bytes, ReadError>> + Send {
         Paused::No
     }
 
+    /// Takes back the last `unread` bytes that were handed out: the viewer is slow, and they lie in
+    /// memory that others may need. Only a body that has them again at no cost does so.
+    #[must_use]
+    fn give_back(self: Pin<&mut Self>, unread: u64) -> Paused {
+        let _ = unread;
+        Paused::No
+    }
+
     /// How often it had to be opened again.
     fn resumes(&self) -> u32 {
         0

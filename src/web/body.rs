@@ -3,17 +3,16 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_web::HttpRequest;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::object_body::ObjectContent;
+use super::object_body::{ObjectContent, Unsent};
 use super::pauses::Pauses;
 use super::streams::Place;
-use crate::connection::{LetGo, Turn};
-use crate::storage::error::ReadError;
+use crate::connection::{LetGo, Outlet, Turn};
 use crate::telemetry::{AbortedBy, AccessRecord};
 
 /// A body that tells its length truly, counts what it hands out, and closes the access record when
@@ -24,6 +23,10 @@ pub struct ViewerBody {
     /// Given back when the answer has ended, so that the next request may come.
     turn: TurnGuard,
 }
+
+/// The largest piece that the server is given, where it sends a body itself. It copies each piece
+/// into its write buffer and asks for the next when that has drained.
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// Our turn on a viewer's connection; dropping it ends it.
 pub struct TurnGuard(Option<Rc<Turn>>);
@@ -45,6 +48,15 @@ impl TurnGuard {
 
 impl Drop for ViewerBody {
     fn drop(&mut self) {
+        if let Content::Object {
+            outlet: Some(outlet),
+            ..
+        } = &self.content
+        {
+            // What left since it was polled.
+            self.record
+                .sent(u64::try_from(outlet.taken()).unwrap_or(u64::MAX));
+        }
         let turn = self.turn.0.as_ref();
         match turn.and_then(|turn| turn.why_let_go()) {
             Some(LetGo::Timeout) => self.record.aborted(AbortedBy::ViewerTimeout),
@@ -72,6 +84,8 @@ enum Content {
     /// An object.
     Object {
         promised: u64,
+        /// Where it goes past the server.
+        outlet: Option<Rc<Outlet>>,
         /// Shared with the watch over pauses, on the same thread.
         content: Rc<RefCell<ObjectContent>>,
         /// Taken when the body turns out to be long enough to be worth watching.
@@ -113,11 +127,12 @@ impl ViewerBody {
     }
 
     /// Exactly `promised` bytes of an object, watched by `pauses`, which take a place among the
-    /// streams.
+    /// streams. With an `outlet` the server is not told their number, so the head has to tell it.
     #[must_use]
     pub fn object(
         content: ObjectContent,
         promised: u64,
+        outlet: Option<Rc<Outlet>>,
         pauses: Rc<Pauses>,
         place: Option<Place>,
         record: AccessRecord,
@@ -126,6 +141,7 @@ impl ViewerBody {
         Self {
             content: Content::Object {
                 promised,
+                outlet,
                 content: Rc::new(RefCell::new(content)),
                 pauses: Some(pauses),
                 _place: place,
@@ -137,7 +153,7 @@ impl ViewerBody {
 }
 
 impl MessageBody for ViewerBody {
-    type Error = ReadError;
+    type Error = Unsent;
 
     fn size(&self) -> BodySize {
         match &self.content {
@@ -147,6 +163,9 @@ impl MessageBody for ViewerBody {
                 let length = text.as_ref().map_or(0, Bytes::len);
                 BodySize::Sized(u64::try_from(length).unwrap_or(u64::MAX))
             }
+            Content::Object {
+                outlet: Some(_), ..
+            } => BodySize::Stream,
             Content::Object { promised, .. } => BodySize::Sized(*promised),
         }
     }
@@ -154,18 +173,33 @@ impl MessageBody for ViewerBody {
     fn poll_next(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, ReadError>>> {
-        let this = &mut *self;
-        let next = match &mut this.content {
-            Content::None | Content::Absent(_) => None,
-            Content::Text(text) => text.take().map(Ok),
+    ) -> Poll<Option<Result<Bytes, Unsent>>> {
+        let Self {
+            content, record, ..
+        } = &mut *self;
+        let next = match content {
+            Content::None | Content::Absent(_) => Poll::Ready(None),
+            Content::Text(text) => Poll::Ready(text.take().map(Ok)),
             Content::Object {
-                content, pauses, ..
+                content,
+                pauses,
+                outlet,
+                ..
             } => {
                 let mut object = content.borrow_mut();
-                let next = ready!(this.record.id().during(|| object.poll_piece(cx)));
-                this.record.resumed(object.resumes());
-                if object.has_more()
+                let next = match &outlet {
+                    Some(outlet) => {
+                        let sent = record.id().during(|| object.poll_sent(cx, outlet));
+                        record.sent(u64::try_from(outlet.taken()).unwrap_or(u64::MAX));
+                        sent.map(|end| end.err().map(Err))
+                    }
+                    None => record
+                        .id()
+                        .during(|| object.poll_piece(cx, PIECE_BYTES))
+                        .map(|next| next.map(|piece| piece.map_err(Unsent::Read))),
+                };
+                record.resumed(object.resumes());
+                if next.is_pending()
                     && let Some(pauses) = pauses.take()
                 {
                     pauses.watch(content);
@@ -174,15 +208,15 @@ impl MessageBody for ViewerBody {
             }
         };
         match &next {
-            Some(Ok(piece)) => this
-                .record
-                .sent(u64::try_from(piece.len()).unwrap_or(u64::MAX)),
-            Some(Err(error)) => {
-                this.record.aborted(AbortedBy::Origin);
-                log::warn!(request_id = this.record.id().as_str(); "cut off: {error}");
+            Poll::Ready(Some(Ok(piece))) => {
+                record.sent(u64::try_from(piece.len()).unwrap_or(u64::MAX));
             }
-            None => {}
+            Poll::Ready(Some(Err(Unsent::Read(error)))) => {
+                record.aborted(AbortedBy::Origin);
+                log::warn!(request_id = record.id().as_str(); "cut off: {error}");
+            }
+            Poll::Ready(Some(Err(Unsent::Viewer(_))) | None) | Poll::Pending => {}
         }
-        Poll::Ready(next)
+        next
     }
 }

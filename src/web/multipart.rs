@@ -81,8 +81,8 @@ pub struct MultipartBody {
     /// The first piece of the first part, which is in hand already.
     first: Option<Bytes>,
     state: State,
-    /// How many bytes of the piece handed out last are the open part's own.
-    last_own: u64,
+    /// How many of the bytes handed out last are the open part's own.
+    own: u64,
     resumes: u32,
 }
 
@@ -111,7 +111,7 @@ impl MultipartBody {
             parts: parts.iter().skip(1).copied().collect(),
             first: None,
             state: State::Part(first.rest),
-            last_own: length_of(&first.first),
+            own: length_of(&first.first),
             resumes: 0,
         };
         // The head of the first part and its first piece go out as one.
@@ -130,6 +130,27 @@ impl MultipartBody {
     }
 }
 
+impl MultipartBody {
+    /// Only in the midst of a part: what is unread has to be that part's own bytes.
+    fn take_back(
+        &mut self,
+        unread: u64,
+        give: impl FnOnce(Pin<&mut dyn ObjectBody>) -> Paused,
+    ) -> Paused {
+        let State::Part(body) = &mut self.state else {
+            return Paused::No;
+        };
+        if unread > self.own {
+            return Paused::No;
+        }
+        let given = give(body.as_mut());
+        if given == Paused::Yes {
+            self.own = self.own.saturating_sub(unread);
+        }
+        given
+    }
+}
+
 impl Stream for MultipartBody {
     type Item = Result<Bytes, ReadError>;
 
@@ -143,7 +164,7 @@ impl Stream for MultipartBody {
                         Some(part) => State::Opening(part, this.version.open(part)),
                         None => State::Ended,
                     };
-                    this.last_own = 0;
+                    this.own = 0;
                     return Poll::Ready(this.texts.pop_front().map(Ok));
                 }
                 State::Opening(part, opening) => {
@@ -159,7 +180,7 @@ impl Stream for MultipartBody {
                 }
                 State::Part(body) => match ready!(body.as_mut().poll_next(cx)) {
                     Some(Ok(chunk)) => {
-                        this.last_own = length_of(&chunk);
+                        this.own = this.own.saturating_add(length_of(&chunk));
                         return Poll::Ready(Some(Ok(chunk)));
                     }
                     Some(Err(error)) => error,
@@ -177,14 +198,12 @@ impl Stream for MultipartBody {
 }
 
 impl ObjectBody for MultipartBody {
-    /// Only in the midst of a part: what is unread has to be that part's own bytes. It is of the
-    /// piece handed out last, since nothing more is asked for before that has been sent.
     fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
-        let this = &mut *self;
-        match &mut this.state {
-            State::Part(body) if unread <= this.last_own => body.as_mut().pause(unread),
-            State::Part(_) | State::Text | State::Opening(..) | State::Ended => Paused::No,
-        }
+        self.take_back(unread, |body| body.pause(unread))
+    }
+
+    fn give_back(mut self: Pin<&mut Self>, unread: u64) -> Paused {
+        self.take_back(unread, |body| body.give_back(unread))
     }
 
     fn resumes(&self) -> u32 {

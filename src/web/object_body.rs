@@ -1,26 +1,36 @@
 //! The bytes of an object on their way to one viewer.
 
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+
+use std::io;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::decide::OpenBody;
+use crate::connection::Outlet;
 use crate::storage::error::ReadError;
-use crate::storage::{Body, Paused};
-
-/// The largest piece handed to the connection at once, in bytes. The server copies each piece
-/// into its write buffer and asks for the next when that has drained, so this is what a stalled
-/// viewer holds there. Larger ones cost more CPU on long bodies, since they leave the processor's
-/// cache between copy and write: measured with `benches/pass-through`, 64 KiB a fifth more.
-const PIECE_BYTES: usize = 32 * 1024;
+use crate::storage::{Body, ObjectBody, Paused};
 
 /// How long a viewer may take nothing while little has been sent. One that stops there wanted the
 /// head of the file or nothing, and will most likely not go on soon; if it does, that is one call.
 pub const EARLY_HOLD: Duration = Duration::from_secs(1);
 
+/// How long a viewer may take nothing before what it was given is given back to the cache, where it may
+/// have to make room. One that takes four megabits a second never takes nothing for that long.
+const GIVE_BACK_AFTER: Duration = Duration::from_millis(250);
+
 /// What counts as little: above what the sockets on the way take without anyone reading.
 const EARLY_BYTES: u64 = 1024 * 1024;
+
+/// Bytes that wait to be taken by a viewer before no more are asked for: what a stalled viewer holds
+/// here, and a piece. Fewer make more calls to the kernel, more hold more of the cache.
+const WINDOW_BYTES: usize = 128 * 1024;
+
+/// Bytes that a viewer takes before others have their turn.
+const TURN_BYTES: usize = 1024 * 1024;
 
 /// What is left to send, and the read that it comes from.
 pub struct ObjectContent {
@@ -31,7 +41,31 @@ pub struct ObjectContent {
     rest: Option<Body>,
     turn: Turn,
     resumes: u32,
+    /// Where it goes past the server.
+    outlet: Option<Rc<Outlet>>,
+    /// It has ended, or failed, and what came before may not have been taken yet.
+    end: Option<Result<(), ReadError>>,
 }
+
+/// Why an answer ends before its last byte.
+#[derive(Debug)]
+pub enum Unsent {
+    /// The bytes do not come.
+    Read(ReadError),
+    /// The viewer does not take them.
+    Viewer(io::Error),
+}
+
+impl std::fmt::Display for Unsent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Read(error) => error.fmt(f),
+            Self::Viewer(error) => write!(f, "the viewer's connection: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Unsent {}
 
 /// Who has to do something next.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +77,10 @@ enum Turn {
 }
 
 impl ObjectContent {
-    /// Exactly `promised` bytes. What the origin sends beyond is not passed on: handing the server
-    /// more than was promised would make it spin.
+    /// Exactly `promised` bytes, which leave by `outlet` if there is one. What the origin sends
+    /// beyond is not passed on.
     #[must_use]
-    pub fn new(body: OpenBody, promised: u64) -> Self {
+    pub fn new(body: OpenBody, promised: u64, outlet: Option<Rc<Outlet>>) -> Self {
         Self {
             promised,
             remaining: promised,
@@ -54,13 +88,51 @@ impl ObjectContent {
             rest: Some(body.rest),
             turn: Turn::Viewer(Instant::now()),
             resumes: 0,
+            outlet,
+            end: None,
         }
     }
 
-    /// Whether there is anything left to send.
-    #[must_use]
-    pub const fn has_more(&self) -> bool {
-        self.remaining > 0
+    /// Sends what is there by `outlet`, until all has been taken.
+    ///
+    /// # Errors
+    /// What came before a failed read is sent first, as long as the viewer takes it.
+    pub fn poll_sent(&mut self, cx: &mut Context<'_>, outlet: &Outlet) -> Poll<Result<(), Unsent>> {
+        let mut sent = 0_usize;
+        loop {
+            ready!(outlet.poll_ready(cx)).map_err(Unsent::Viewer)?;
+            self.fill(cx, outlet);
+            let before = outlet.queued();
+            if before == 0 {
+                return match self.end.take() {
+                    Some(end) => Poll::Ready(end.map_err(Unsent::Read)),
+                    None => Poll::Pending,
+                };
+            }
+            let outcome = outlet.poll_send(cx).map_err(Unsent::Viewer)?;
+            let taken = before.saturating_sub(outlet.queued());
+            if taken > 0 || matches!(self.turn, Turn::Origin) {
+                self.turn = Turn::Viewer(Instant::now());
+            }
+            ready!(outcome);
+            sent = sent.saturating_add(taken);
+            if sent >= TURN_BYTES {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Queues what is there, up to a window.
+    fn fill(&mut self, cx: &mut Context<'_>, outlet: &Outlet) {
+        while self.end.is_none() && outlet.queued() < WINDOW_BYTES {
+            match self.poll_piece(cx, usize::MAX) {
+                Poll::Ready(Some(Ok(piece))) => outlet.push(piece),
+                Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
+                Poll::Ready(None) => self.end = Some(Ok(())),
+                Poll::Pending => return,
+            }
+        }
     }
 
     /// How often the read was opened again.
@@ -69,15 +141,23 @@ impl ObjectContent {
         self.resumes
     }
 
-    /// The next piece.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+    /// The next piece, of at most `most_bytes`.
+    pub fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        most_bytes: usize,
+    ) -> Poll<Option<Result<Bytes, ReadError>>> {
         self.turn = Turn::Origin;
-        let piece = ready!(self.poll_next(cx));
+        let piece = ready!(self.poll_next(cx, most_bytes));
         self.turn = Turn::Viewer(Instant::now());
         Poll::Ready(piece)
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        most_bytes: usize,
+    ) -> Poll<Option<Result<Bytes, ReadError>>> {
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
@@ -97,34 +177,72 @@ impl ObjectContent {
             }
         }
         let most = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        let length = self.current.len().min(PIECE_BYTES).min(most);
+        let length = self.current.len().min(most_bytes).min(most);
         let piece = self.current.split_to(length);
         let sent = u64::try_from(length).unwrap_or(u64::MAX);
         self.remaining = self.remaining.saturating_sub(sent);
-        if self.remaining == 0 {
+        // What is sent past the server may be given back until it has been taken.
+        if self.remaining == 0 && self.outlet.is_none() {
             self.rest = None;
         }
         Poll::Ready(Some(Ok(piece)))
     }
 
-    /// Gives up the read and what is buffered of it, if the viewer has taken nothing for `hold`, or
-    /// for [`EARLY_HOLD`] at the beginning.
-    pub fn pause_if_held(&mut self, hold: Duration) {
+    /// Looks whether the viewer keeps us waiting. After a moment it gives back what others may need
+    /// more, and after `hold`, or [`EARLY_HOLD`] at the beginning, it gives up the read as well.
+    pub fn look(&mut self, hold: Duration) {
         // Once only: each read that is given up leaves megabytes in its socket that S3 has sent and
         // bills, so a viewer that drips must not be able to ask for that every second.
         let is_early =
             self.resumes == 0 && self.promised.saturating_sub(self.remaining) < EARLY_BYTES;
         let hold = if is_early { hold.min(EARLY_HOLD) } else { hold };
-        let is_held = match self.turn {
-            Turn::Viewer(since) => since.elapsed() >= hold,
-            Turn::Origin => false,
+        let waited = match self.turn {
+            Turn::Viewer(since) => since.elapsed(),
+            Turn::Origin => return,
         };
-        let Some(rest) = self.rest.as_mut().filter(|_| is_held) else {
+        if waited >= hold {
+            self.give_up();
+        } else if waited >= GIVE_BACK_AFTER {
+            let _ = self.take_back(<dyn ObjectBody>::give_back);
+        }
+    }
+
+    fn give_up(&mut self) {
+        if self.take_back(<dyn ObjectBody>::pause) == Paused::Yes {
             return;
-        };
+        }
+        // What is queued stays, by itself.
+        if let Some(outlet) = &self.outlet {
+            outlet.gather();
+        }
         let unread = u64::try_from(self.current.len()).unwrap_or(u64::MAX);
-        if rest.as_mut().pause(unread) == Paused::Yes {
+        let rest = self.rest.as_mut();
+        if rest.is_some_and(|rest| rest.as_mut().pause(unread) == Paused::Yes) {
             self.current = Bytes::new();
         }
+    }
+
+    /// Has the read take back all that was not sent, if it can.
+    fn take_back(
+        &mut self,
+        give: fn(Pin<&mut (dyn ObjectBody + 'static)>, u64) -> Paused,
+    ) -> Paused {
+        let Some(rest) = self.rest.as_mut() else {
+            return Paused::No;
+        };
+        let queued = self.outlet.as_ref().map_or(0, |outlet| outlet.queued());
+        let unread = queued.saturating_add(self.current.len());
+        let unread = u64::try_from(unread).unwrap_or(u64::MAX);
+        let given = give(rest.as_mut(), unread);
+        if given == Paused::Yes {
+            self.current = Bytes::new();
+            self.end = None;
+            let queued = u64::try_from(queued).unwrap_or(u64::MAX);
+            self.remaining = self.remaining.saturating_add(queued);
+            if let Some(outlet) = &self.outlet {
+                outlet.take_back();
+            }
+        }
+        given
     }
 }

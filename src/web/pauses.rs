@@ -1,4 +1,4 @@
-//! Viewers that pause: what is held for them is given up after a while.
+//! Viewers that pause or are slow: what is held for them is given back or given up after a while.
 //!
 //! A player that has buffered enough stops reading and keeps its connection. The server notices
 //! only that it need not ask the body for more, and a timer inside the body would not be polled
@@ -51,7 +51,7 @@ impl Pauses {
             };
             // It is borrowed only while it is polled, and nothing is polled now.
             if let Ok(mut body) = body.try_borrow_mut() {
-                body.pause_if_held(hold);
+                body.look(hold);
             }
             true
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{EXPECT, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
@@ -18,6 +18,7 @@ use super::object_body::ObjectContent;
 use super::problem::ServeError;
 use super::streams::Place;
 use super::{Shared, Worker, object_headers};
+use crate::connection::Outlet;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{ContentRange, HttpDate, InclRange, Selection};
 use crate::storage::Served;
@@ -186,16 +187,28 @@ impl Answer<'_> {
     /// An answer with bytes of an object.
     fn stream(
         mut self,
-        builder: HttpResponseBuilder,
+        mut builder: HttpResponseBuilder,
         body: OpenBody,
         promised: u64,
     ) -> HttpResponse<ViewerBody> {
-        let content = ObjectContent::new(body, promised);
+        let outlet = self.outlet();
+        if outlet.is_some() {
+            builder.no_chunking(promised);
+        }
+        let content = ObjectContent::new(body, promised, outlet.clone());
         let pauses = Rc::clone(&self.worker.pauses);
         let place = self.place.take();
         self.finish(builder, promised, |record, turn| {
-            ViewerBody::object(content, promised, pauses, place, record, turn)
+            ViewerBody::object(content, promised, outlet, pauses, place, record, turn)
         })
+    }
+
+    /// The way past the server, if the connection has one and nothing but the head comes first: what
+    /// was said to go on with a request may still lie in the server's buffer.
+    fn outlet(&self) -> Option<Rc<Outlet>> {
+        let is_expected = self.request.headers().contains_key(EXPECT);
+        let outlet = self.request.conn_data::<Rc<Outlet>>();
+        outlet.filter(|_| !is_expected).map(Rc::clone)
     }
 
     fn options(self) -> HttpResponse<ViewerBody> {

@@ -1,0 +1,425 @@
+//! The way out of a connection, for whoever makes its answers.
+//!
+//! The HTTP server copies every piece of a body into a buffer of its own and writes that, 32 KiB at
+//! a time. So bodies of objects go past it: the server is told of an answer whose end it need not
+//! know, it writes the head, and the body hands its pieces to the [`Outlet`], which sends them as
+//! they lie, many with one call. The head waits for the first pieces and leaves with them.
+//!
+//! This holds what it promises only while the server does as follows, which tests pin:
+//!
+//! - it asks a body for its first piece before it writes the head, or has written nothing else
+//!   since the request;
+//! - it hands all it has to `poll_write`, head first, and calls `poll_flush` when all was accepted;
+//! - it asks for no more while the body says that it is not ready, and asks again when woken;
+//! - it ends the connection when the body fails.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::pace::{LetGo, Pace, ViewerLimits};
+use super::turn::Turn;
+
+/// Pieces that one call to the kernel takes: more than lie in a window when they are as small as an
+/// origin's answer comes in.
+const MOST_SLICES: usize = 32;
+
+/// Sends what is to be sent, and keeps account of what the viewer takes. It is shared between a
+/// connection and the answers to its requests, on one thread.
+pub struct Outlet {
+    turn: Rc<Turn>,
+    sending: RefCell<Sending>,
+}
+
+struct Sending {
+    stream: TcpStream,
+    head: Head,
+    /// The rest of a head that was accepted and not taken.
+    rest_of_head: Bytes,
+    /// Bytes of body, in order.
+    queue: VecDeque<Bytes>,
+    /// Bytes in `queue`.
+    queued: usize,
+    /// Bytes of body that the viewer took and nobody was told of.
+    taken: usize,
+    /// The body waits until its head has left.
+    is_awaited: bool,
+    pace: Pace,
+    /// Wakes us when the viewer may have taken nothing for too long. It is set anew only when it
+    /// has passed, since it would be set with nearly every write otherwise.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// Where the head of the answer is whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// Nothing was written since the request.
+    Awaited,
+    /// Something was, and the server may have more before the body.
+    Leaving,
+    /// Accepted to its end.
+    Out,
+}
+
+impl Outlet {
+    /// The way out of a socket, whose viewer has to take its bytes within `limits`.
+    #[must_use]
+    pub fn new(stream: TcpStream, turn: Rc<Turn>, limits: ViewerLimits) -> Self {
+        Self {
+            turn,
+            sending: RefCell::new(Sending {
+                stream,
+                head: Head::Awaited,
+                rest_of_head: Bytes::new(),
+                queue: VecDeque::new(),
+                queued: 0,
+                taken: 0,
+                is_awaited: false,
+                pace: Pace::new(limits),
+                patience: None,
+            }),
+        }
+    }
+
+    /// Bytes of body that wait to be taken.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.sending.borrow().queued
+    }
+
+    /// Queues a piece of the body.
+    pub fn push(&self, piece: Bytes) {
+        let mut sending = self.sending.borrow_mut();
+        sending.queued = sending.queued.saturating_add(piece.len());
+        sending.queue.push_back(piece);
+    }
+
+    /// Copies what is queued, which may be small parts of something large.
+    pub fn gather(&self) {
+        let mut sending = self.sending.borrow_mut();
+        if sending.queued == 0 {
+            return;
+        }
+        let mut gathered = BytesMut::with_capacity(sending.queued);
+        sending
+            .queue
+            .drain(..)
+            .for_each(|piece| gathered.extend(piece));
+        sending.queue.push_back(gathered.freeze());
+    }
+
+    /// Forgets the body's bytes that were not taken: they come again.
+    pub fn take_back(&self) {
+        let mut sending = self.sending.borrow_mut();
+        sending.queue.clear();
+        sending.queued = 0;
+    }
+
+    /// Bytes of body that the viewer took since this was last asked: that the kernel took for it.
+    pub fn taken(&self) -> usize {
+        std::mem::take(&mut self.sending.borrow_mut().taken)
+    }
+
+    /// Waits until the viewer takes something, so that nothing is asked for before. A head that has
+    /// not left takes what there is along.
+    ///
+    /// # Errors
+    /// When the viewer has left, or was let go because it took too little.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sending = self.sending.borrow_mut();
+        if sending.head != Head::Out {
+            return Poll::Ready(Ok(()));
+        }
+        match sending.stream.poll_write_ready(cx) {
+            Poll::Pending => self.account(&mut sending, cx, Poll::Pending).map_ok(|_| ()),
+            ready @ Poll::Ready(_) => ready,
+        }
+    }
+
+    /// Sends what is queued. Waits while the viewer takes nothing, or while the head has not left.
+    ///
+    /// # Errors
+    /// When the viewer has left, or was let go because it took too little.
+    pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sending = self.sending.borrow_mut();
+        if sending.head != Head::Out && sending.queued > 0 {
+            sending.is_awaited = true;
+            return Poll::Pending;
+        }
+        self.poll_drain(&mut sending, cx)
+    }
+
+    /// A request came: its answer begins with a head.
+    pub(super) fn expect_head(&self) {
+        self.sending.borrow_mut().head = Head::Awaited;
+    }
+
+    /// Reads from the socket.
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut sending = self.sending.borrow_mut();
+        Pin::new(&mut sending.stream).poll_read(cx, buffer)
+    }
+
+    /// What the server writes: heads, and bodies that it was given itself.
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut sending = self.sending.borrow_mut();
+        if sending.head != Head::Out && sending.queued > 0 {
+            return self.poll_write_head(&mut sending, cx, bytes);
+        }
+        // Of the answer before.
+        ready!(self.poll_drain(&mut sending, cx))?;
+        if sending.head == Head::Awaited {
+            sending.head = Head::Leaving;
+        }
+        let written = Pin::new(&mut sending.stream).poll_write(cx, bytes);
+        self.account(&mut sending, cx, written)
+    }
+
+    /// Sends what the server has not seen, and tells the body that its head has left.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sending = self.sending.borrow_mut();
+        match sending.head {
+            Head::Awaited => return Poll::Ready(Ok(())),
+            Head::Leaving => sending.head = Head::Out,
+            Head::Out => {}
+        }
+        let drained = self.poll_drain(&mut sending, cx);
+        if std::mem::take(&mut sending.is_awaited) {
+            cx.waker().wake_by_ref();
+        }
+        drained
+    }
+
+    /// Closes our side.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sending = self.sending.borrow_mut();
+        Pin::new(&mut sending.stream).poll_shutdown(cx)
+    }
+
+    /// Writes what the socket takes at once, if nothing is on its way before it.
+    pub(super) fn try_write(&self, bytes: &[u8]) {
+        let sending = self.sending.borrow();
+        if sending.queued == 0 && sending.rest_of_head.is_empty() {
+            // Whatever does not fit is not worth waiting for.
+            let _ = sending.stream.try_write(bytes);
+        }
+    }
+
+    /// Accepts a head whole, and sends it with the body behind it.
+    fn poll_write_head(
+        &self,
+        sending: &mut Sending,
+        cx: &mut Context<'_>,
+        head: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        sending.head = Head::Out;
+        match self.poll_write_vectored(sending, cx, head) {
+            Poll::Ready(Ok(taken)) => {
+                let of_head = taken.min(head.len());
+                sending.took(taken.saturating_sub(of_head));
+                sending.rest_of_head = Bytes::copy_from_slice(head.get(of_head..).unwrap_or(&[]));
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => sending.rest_of_head = Bytes::copy_from_slice(head),
+        }
+        Poll::Ready(Ok(head.len()))
+    }
+
+    /// Sends what is queued.
+    fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !sending.rest_of_head.is_empty() || sending.queued > 0 {
+            let head = sending.rest_of_head.clone();
+            let taken = ready!(self.poll_write_vectored(sending, cx, &head))?;
+            let of_head = taken.min(head.len());
+            sending.rest_of_head.advance(of_head);
+            sending.took(taken.saturating_sub(of_head));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// One call: the head, and as much of the queue as one call takes.
+    fn poll_write_vectored(
+        &self,
+        sending: &mut Sending,
+        cx: &mut Context<'_>,
+        head: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+        let parts = std::iter::once(head).chain(sending.queue.iter().map(Bytes::as_ref));
+        let parts = parts.filter(|part| !part.is_empty());
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            count += 1;
+        }
+        let slices = slices.get(..count).unwrap_or(&slices);
+        let written = Pin::new(&mut sending.stream).poll_write_vectored(cx, slices);
+        let written = match written {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            other => other,
+        };
+        self.account(sending, cx, written)
+    }
+
+    /// Keeps account of a write, and ends the connection of a viewer that takes too little.
+    fn account(
+        &self,
+        sending: &mut Sending,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let verdict = match &written {
+            Poll::Ready(Ok(length)) => {
+                let length = u64::try_from(*length).unwrap_or(u64::MAX);
+                sending.pace.took(length, Instant::now)
+            }
+            Poll::Ready(Err(_)) => Ok(()),
+            Poll::Pending => sending.poll_patience(cx),
+        };
+        match verdict {
+            Ok(()) => written,
+            Err(why) => Poll::Ready(Err(self.let_go(sending, why))),
+        }
+    }
+
+    /// Resets the connection when the server drops it, which it does with this error: an orderly
+    /// end would keep what the viewer does not take in the kernel for minutes more.
+    fn let_go(&self, sending: &Sending, why: LetGo) -> io::Error {
+        self.turn.let_go(why);
+        if let Err(error) = sending.stream.set_zero_linger() {
+            log::debug!("SO_LINGER could not be set: {error}");
+        }
+        io::ErrorKind::TimedOut.into()
+    }
+}
+
+impl Sending {
+    /// The kernel took `length` bytes of what is queued.
+    fn took(&mut self, length: usize) {
+        self.queued = self.queued.saturating_sub(length);
+        self.taken = self.taken.saturating_add(length);
+        let mut left = length;
+        while let Some(piece) = self.queue.front_mut() {
+            if piece.len() > left {
+                piece.advance(left);
+                return;
+            }
+            left -= piece.len();
+            self.queue.pop_front();
+        }
+    }
+
+    /// Fails when the viewer has taken nothing for too long, and otherwise sees to it that we are
+    /// asked again when it has.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Result<(), LetGo> {
+        let now = Instant::now();
+        let Some(end) = self.pace.waits(now) else {
+            return Ok(());
+        };
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(sleep_until(end)));
+        while patience.as_mut().poll(cx).is_ready() {
+            if now >= end {
+                return Err(LetGo::Timeout);
+            }
+            patience.as_mut().reset(end);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An outlet whose socket is full, the other side of it, and what it is full of.
+    async fn full() -> (Outlet, TcpStream, Vec<u8>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let viewer = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut before = Vec::new();
+        // The kernel makes more room while it delivers.
+        for _ in 0..1000 {
+            while let Ok(taken) = stream.try_write(&[b'.'; 1500]) {
+                before.resize(before.len() + taken, b'.');
+            }
+            tokio::task::yield_now().await;
+        }
+        let outlet = Outlet::new(stream, Rc::default(), ViewerLimits::default());
+        (outlet, viewer, before)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_the_kernel_does_not_take_goes_before_its_body_and_that_before_the_next() {
+        let (outlet, mut viewer, mut expected) = full().await;
+        let read = tokio::spawn(async move {
+            let mut all = Vec::new();
+            viewer.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        for (head, pieces) in [("first", ["a", "b"]), ("second", ["c", "d"])] {
+            outlet.expect_head();
+            for piece in pieces {
+                outlet.push(Bytes::copy_from_slice(piece.repeat(100_000).as_bytes()));
+            }
+            // The body waits for its head, which is accepted whatever the kernel says.
+            poll_fn(|cx| {
+                assert!(outlet.poll_send(cx).is_pending());
+                assert!(matches!(
+                    outlet.poll_write(cx, head.as_bytes()),
+                    Poll::Ready(Ok(accepted)) if accepted == head.len()
+                ));
+                Poll::Ready(())
+            })
+            .await;
+            poll_fn(|cx| outlet.poll_flush(cx)).await.unwrap();
+            assert_eq!((outlet.queued(), outlet.taken()), (0, 200_000));
+            expected.extend(head.as_bytes());
+            expected.extend(
+                pieces
+                    .concat()
+                    .chars()
+                    .flat_map(|byte| std::iter::repeat_n(u8::try_from(byte).unwrap(), 100_000)),
+            );
+        }
+        poll_fn(|cx| outlet.poll_shutdown(cx)).await.unwrap();
+        assert!(read.await.unwrap() == expected, "other bytes");
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_back_is_not_sent_and_a_head_stays() {
+        let (outlet, mut viewer, mut expected) = full().await;
+        outlet.expect_head();
+        outlet.push(Bytes::from(vec![b'x'; 100_000]));
+        poll_fn(|cx| Poll::Ready(outlet.poll_write(cx, b"head").is_ready())).await;
+        outlet.take_back();
+        outlet.push(Bytes::from_static(b"again"));
+        let drained = poll_fn(|cx| outlet.poll_send(cx));
+        let mut all = vec![0; expected.len() + 9];
+        let (sent, read) = tokio::join!(drained, viewer.read_exact(&mut all));
+        sent.unwrap();
+        read.unwrap();
+        expected.extend(b"headagain");
+        assert!(all == expected, "other bytes");
+    }
+}

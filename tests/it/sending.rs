@@ -1,0 +1,189 @@
+//! How answers leave: past the server's own buffer, head and body together, exactly accounted for.
+//! What this takes for granted of the framework is pinned here.
+
+use tokio::net::TcpSocket;
+
+use crate::support::{Client, Response, TestS3, TestService, content, in_time, until};
+
+const LENGTH: usize = 3_000_001;
+
+/// A viewer whose socket takes hardly anything that it does not read.
+async fn narrow(service: &TestService) -> Client {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    Client::over(socket.connect(service.address()).await.unwrap())
+}
+
+/// Method, target and range of a request, status and body of its answer.
+type Exchange = (&'static str, &'static str, Option<String>, u16, Vec<u8>);
+
+/// One of every kind of answer that leaves in another way.
+fn requests() -> Vec<Exchange> {
+    let film = content(1, LENGTH);
+    let range = |first: usize, last: usize| {
+        let field = format!("bytes={first}-{last}");
+        (
+            "GET",
+            "/film.mp4",
+            Some(field),
+            206,
+            film[first..=last].to_vec(),
+        )
+    };
+    vec![
+        range(0, 1),
+        range(1_048_575, 1_048_576),
+        range(500_000, 570_000),
+        ("HEAD", "/film.mp4", None, 200, Vec::new()),
+        range(1, 1_500_000),
+        ("GET", "/none.mp4", None, 404, Vec::new()),
+        range(LENGTH - 1, LENGTH - 1),
+        ("GET", "/film.mp4", None, 200, film.clone()),
+        ("OPTIONS", "/film.mp4", None, 204, Vec::new()),
+    ]
+}
+
+#[tokio::test]
+async fn answers_to_requests_sent_ahead_come_whole_and_in_order_however_little_is_taken_at_once() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    for memory in [0, 64 << 20] {
+        let service = TestService::with(&s3, |config| config.cache.memory = memory).await;
+        let mut viewer = narrow(&service).await;
+        let requests: Vec<_> = std::iter::repeat_with(requests).take(8).flatten().collect();
+        for (method, target, range, ..) in &requests {
+            let range = range.as_deref().map(|range| ("Range", range));
+            viewer.request(method, target, range.as_slice()).await;
+        }
+        for (method, target, range, status, body) in requests {
+            let answer = in_time(target, viewer.response(method)).await;
+            assert_eq!(answer.status, status, "{method} {target} {range:?}");
+            assert!(answer.complete, "{method} {target} {range:?}");
+            if status != 404 {
+                assert!(answer.body == body, "other bytes: {target} {range:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_to_go_on_comes_before_head_and_body() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    let service = TestService::over(&s3).await;
+    let mut viewer = service.client().await;
+    for _ in 0..3 {
+        let fields = [("Expect", "100-continue")];
+        viewer.request("GET", "/film.mp4", &fields).await;
+        let (_, status) = in_time("the word to go on", viewer.head()).await;
+        assert_eq!(status, 100);
+        let answer = in_time("the answer", viewer.response("GET")).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.body == content(1, LENGTH), "other bytes");
+    }
+}
+
+#[tokio::test]
+async fn an_old_viewer_gets_the_same_bytes_and_an_end() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    let service = TestService::over(&s3).await;
+    let mut viewer = narrow(&service).await;
+    viewer.send("GET /film.mp4 HTTP/1.0\r\n\r\n").await;
+    let answer = in_time("the answer", viewer.response("GET")).await;
+    assert_eq!(answer.header("content-length"), Some("3000001"));
+    assert!(answer.body == content(1, LENGTH), "other bytes");
+    assert!(in_time("the end", viewer.rest()).await.is_empty());
+}
+
+#[tokio::test]
+async fn bytes_are_counted_when_the_kernel_has_taken_them() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, 60_000_000)).await;
+    let service = TestService::over(&s3).await;
+    let sent = async || service.figure("s3reel_response_bytes_total").await;
+    let mut viewer = narrow(&service).await;
+    viewer.request("GET", "/film.mp4", &[]).await;
+    let taken = in_time("a part", viewer.take(100_000)).await;
+    assert_eq!(taken.len(), 100_000);
+    // What it did not read lies in sockets, ours and its own, and no more than that is counted.
+    until("it stalls", async || {
+        let before = sent().await;
+        service.figure("s3reel_s3_bodies_open").await < 0.5 && before >= sent().await
+    })
+    .await;
+    let stalled = sent().await;
+    assert!(stalled >= 100_000.0, "{stalled}");
+    drop(viewer);
+    until("nothing is in flight", async || {
+        service.figure("s3reel_requests_in_flight").await == 0.0
+    })
+    .await;
+    assert!(sent().await <= stalled, "{} after {stalled}", sent().await);
+    // All of a complete answer is counted, also what was taken along with its head.
+    let mut viewer = service.client().await;
+    for range in ["bytes=0-1", "bytes=100-70099", "bytes=0-2999999"] {
+        let before = sent().await;
+        let answer = viewer.ask("GET", "/film.mp4", &[("Range", range)]).await;
+        let length = u32::try_from(answer.body.len()).unwrap();
+        until("it is counted", async || sent().await >= before + 1.0).await;
+        until("it is over", async || {
+            service.figure("s3reel_requests_in_flight").await == 0.0
+        })
+        .await;
+        assert!(
+            (sent().await - before - f64::from(length)).abs() < 0.5,
+            "{range}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a_cache() {
+    let s3 = TestS3::embedded().await;
+    let length = 12_000_001;
+    s3.put("film.mp4", content(1, length)).await;
+    let ranges = "bytes=0-5999999,7000000-11999999";
+    // No cache, room for all, and room for hardly anything.
+    for memory in [0, 64 << 20, 3 << 20] {
+        let service = TestService::with(&s3, |config| config.cache.memory = memory).await;
+        let mut whole = narrow(&service).await;
+        let mut parts = narrow(&service).await;
+        whole.request("GET", "/film.mp4", &[]).await;
+        parts
+            .request("GET", "/film.mp4", &[("Range", ranges)])
+            .await;
+        assert_eq!(whole.head().await.1, 200);
+        let head = Response::from_head(&parts.head().await.0);
+        assert_eq!(head.status, 206);
+        let length_of_parts: usize = head.header("content-length").unwrap().parse().unwrap();
+        let (mut film, mut of_parts) = (Vec::new(), Vec::new());
+        while film.len() < length {
+            film.extend(in_time("bytes", whole.take(2_000_000.min(length - film.len()))).await);
+            let left = length_of_parts - of_parts.len();
+            of_parts.extend(in_time("bytes", parts.take(left.min(2_000_000))).await);
+            // The viewer's own doing, and long enough that what it has not taken is given back.
+            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        }
+        assert!(film == content(1, length), "other bytes");
+        let behind_head = |from: usize| {
+            let part = &of_parts[from..];
+            from + part
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .unwrap()
+                + 4
+        };
+        let first = behind_head(0);
+        let second = behind_head(first + 6_000_000);
+        let of_film = |begin: usize, part: &[u8]| *part == film[begin..begin + part.len()];
+        assert!(
+            of_film(0, &of_parts[first..first + 6_000_000]),
+            "first part"
+        );
+        assert!(
+            of_film(7_000_000, &of_parts[second..second + 5_000_000]),
+            "second part"
+        );
+    }
+}
