@@ -34,7 +34,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("url", &["check/target.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
     ("ipnet", &["web/viewer_address.rs"]),
-    ("rustix", &["service/descriptors.rs"]),
+    ("rustix", &["service/descriptors.rs", "service/memory.rs"]),
     (
         "tokio::",
         &[

@@ -19,9 +19,9 @@ use crate::embedded_s3::shelf::Shelf;
 use crate::embedded_s3::{BUCKET, EmbeddedS3, samples};
 use crate::object::representation::FieldValue;
 use crate::object::{BucketName, KeyPrefix};
-use crate::service::descriptors;
 use crate::service::listen::listen_or_free;
 use crate::service::{self, ServerConfig, ServiceConfig};
+use crate::service::{descriptors, memory};
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::{self, LogFormat};
@@ -55,6 +55,7 @@ pub fn run(arguments: &DemoArguments) -> ExitCode {
         complain(&format!("logging could not be started: {error}"));
     }
     descriptors::raise();
+    memory::prefer_small_pages();
     let outcome = runtime()
         .map_err(|error| format!("the runtime could not be started: {error}"))
         .and_then(|runtime| {

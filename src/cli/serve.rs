@@ -7,9 +7,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{WRONG_SETTINGS, complain, runtime};
 use crate::config::Config;
 use crate::config::settings::{Settings, unknown_variables};
-use crate::service::descriptors;
 use crate::service::listen::listen;
 use crate::service::{self, Running};
+use crate::service::{descriptors, memory};
 use crate::telemetry::logging;
 
 /// Reads the settings, serves until SIGTERM or SIGINT, and drains.
@@ -31,6 +31,7 @@ pub fn run(settings: &Settings) -> ExitCode {
         complain(&format!("logging could not be started: {error}"));
     }
     descriptors::raise();
+    memory::prefer_small_pages();
     for name in unknown_in_environment() {
         log::warn!("{name} is not a setting of this version and does nothing");
     }

@@ -2,6 +2,7 @@
 
 pub mod descriptors;
 pub mod listen;
+pub mod memory;
 mod readers;
 pub mod sockets;
 

@@ -2,7 +2,9 @@
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponseBuilder;
-use actix_web::http::header::ORIGIN;
+use actix_web::http::header::{self, ORIGIN};
+
+use super::fields::fixed;
 
 /// Which pages of other origins may read answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +67,21 @@ impl CorsPolicy {
             Self::Off => {}
             Self::Any => {
                 builder
-                    .insert_header(("access-control-allow-origin", "*"))
-                    .insert_header(("access-control-expose-headers", EXPOSED_FIELDS))
-                    .insert_header(("cross-origin-resource-policy", "cross-origin"));
+                    .insert_header(fixed(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+                    .insert_header(fixed(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_FIELDS))
+                    .insert_header(fixed(header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"));
             }
             Self::Listed(_) => {
                 // Also without a match: a cache must not give one page's answer to another.
-                builder.insert_header(("vary", "Origin"));
+                builder.insert_header(fixed(header::VARY, "Origin"));
                 if let Some(origin) = self.listed_origin(request) {
                     builder
-                        .insert_header(("access-control-allow-origin", origin))
-                        .insert_header(("access-control-allow-credentials", "true"))
-                        .insert_header(("access-control-expose-headers", EXPOSED_FIELDS));
+                        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin))
+                        .insert_header(fixed(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"))
+                        .insert_header(fixed(
+                            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                            EXPOSED_FIELDS,
+                        ));
                 }
             }
         }
@@ -91,9 +96,12 @@ impl CorsPolicy {
         };
         if allowed {
             builder
-                .insert_header(("access-control-allow-methods", "GET, HEAD, OPTIONS"))
-                .insert_header(("access-control-allow-headers", ALLOWED_FIELDS))
-                .insert_header(("access-control-max-age", PREFLIGHT_SECONDS));
+                .insert_header(fixed(
+                    header::ACCESS_CONTROL_ALLOW_METHODS,
+                    "GET, HEAD, OPTIONS",
+                ))
+                .insert_header(fixed(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_FIELDS))
+                .insert_header(fixed(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS));
         }
     }
 

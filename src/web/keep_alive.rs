@@ -10,7 +10,7 @@ use actix_web::http::header::UPGRADE;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 
-use super::extract;
+use super::{extract, fields};
 use crate::telemetry::Phase;
 
 /// What becomes of the connection after an answer.
@@ -53,7 +53,7 @@ pub fn tell(
         Connection::Kept => {
             // Rounded up: a viewer that trusted "0" would never use the connection again.
             let seconds = keep_alive.as_millis().div_ceil(1000);
-            builder.insert_header(("keep-alive", format!("timeout={seconds}")));
+            builder.insert_header((fields::KEEP_ALIVE, format!("timeout={seconds}")));
             // On HTTP/1.0 the encoder writes the field by itself.
             if request.version() == Version::HTTP_11
                 && let Some(reason) = reason_and_field(status)

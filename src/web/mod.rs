@@ -11,6 +11,7 @@ pub mod cors;
 pub mod decide;
 pub mod entry;
 pub mod extract;
+mod fields;
 pub mod keep_alive;
 pub mod multipart;
 pub mod object_body;

@@ -1,7 +1,9 @@
 //! The fields of an object answer: an allow-list of what S3 stores, and what we always say.
 
 use actix_web::HttpResponseBuilder;
+use actix_web::http::header::{self, HeaderName};
 
+use super::fields::fixed;
 use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
@@ -27,21 +29,21 @@ pub fn describe(
     }
     insert(
         builder,
-        "content-encoding",
+        header::CONTENT_ENCODING,
         representation.content_encoding.as_ref(),
     );
     insert(
         builder,
-        "content-language",
+        header::CONTENT_LANGUAGE,
         representation.content_language.as_ref(),
     );
     let disposition = representation.content_disposition.as_ref();
     if media_type::is_active(content_type) {
         builder
-            .insert_header(("content-security-policy", SANDBOX))
-            .insert_header(("content-disposition", as_attachment(disposition)));
+            .insert_header(fixed(header::CONTENT_SECURITY_POLICY, SANDBOX))
+            .insert_header((header::CONTENT_DISPOSITION, as_attachment(disposition)));
     } else {
-        insert(builder, "content-disposition", disposition);
+        insert(builder, header::CONTENT_DISPOSITION, disposition);
     }
 }
 
@@ -56,10 +58,10 @@ pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
         Source::Joined => "s3reel; fwd=miss; collapsed",
         Source::PassedBy => "s3reel; fwd=bypass",
     };
-    builder.insert_header(("cache-status", what));
+    builder.insert_header(fixed(header::CACHE_STATUS, what));
     let is_kept = matches!(served.source, Source::Kept);
     if is_kept {
-        builder.insert_header(("age", served.age.as_secs().to_string()));
+        builder.insert_header((header::AGE, served.age.as_secs().to_string()));
     }
 }
 
@@ -81,7 +83,7 @@ pub fn revalidate(
 /// Never later than the answer's own `Date` (RFC 9110 section 8.8.2.1): S3's clock may be ahead of
 /// ours.
 fn last_modified(builder: &mut HttpResponseBuilder, modified: HttpDate, now: HttpDate) {
-    builder.insert_header(("last-modified", modified.min(now).to_string()));
+    builder.insert_header((header::LAST_MODIFIED, modified.min(now).to_string()));
 }
 
 fn validate(
@@ -90,14 +92,17 @@ fn validate(
     cache_control: &FieldValue,
 ) {
     if let Some(etag) = &representation.validators.etag {
-        builder.insert_header(("etag", etag.as_str()));
+        builder.insert_header((header::ETAG, etag.as_str()));
     }
     let stored = representation.cache_control.as_ref();
-    builder.insert_header(("cache-control", stored.unwrap_or(cache_control).as_str()));
-    insert(builder, "expires", representation.expires.as_ref());
+    builder.insert_header((
+        header::CACHE_CONTROL,
+        stored.unwrap_or(cache_control).as_str(),
+    ));
+    insert(builder, header::EXPIRES, representation.expires.as_ref());
 }
 
-fn insert(builder: &mut HttpResponseBuilder, name: &str, value: Option<&FieldValue>) {
+fn insert(builder: &mut HttpResponseBuilder, name: HeaderName, value: Option<&FieldValue>) {
     if let Some(value) = value {
         builder.insert_header((name, value.as_str()));
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{EXPECT, HeaderValue};
+use actix_web::http::header::{self, EXPECT, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
 use super::body::{TurnGuard, ViewerBody};
 use super::decide::{Decided, OpenBody};
 use super::extract::{Want, range_as_sent};
+use super::fields::{self, fixed};
 use super::keep_alive::{self, Connection};
 use super::multipart::{Framing, MultipartBody};
 use super::object_body::ObjectContent;
@@ -52,9 +53,6 @@ pub struct Text {
 
 /// What answers that must not be kept are sent with.
 const NO_STORE: &str = "no-store";
-
-/// What answers about an object are sent with.
-const ACCEPT_RANGES: (&str, &str) = ("accept-ranges", "bytes");
 
 /// Renders an answer, or the failure that came instead, and hands the access record to its body.
 pub fn respond(
@@ -116,7 +114,7 @@ impl Answer<'_> {
             Selection::Part(part) => {
                 let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
                 if let Some(content_range) = ContentRange::new(part, complete) {
-                    builder.insert_header(("content-range", content_range.to_string()));
+                    builder.insert_header((header::CONTENT_RANGE, content_range.to_string()));
                 }
                 (builder, part.byte_count(), body)
             }
@@ -134,7 +132,7 @@ impl Answer<'_> {
                 return self.failure(&ServeError::Unsatisfiable(range, complete));
             }
         };
-        builder.insert_header(("content-type", content_type.as_str()));
+        builder.insert_header((header::CONTENT_TYPE, content_type.as_str()));
         object_headers::describe(
             &mut builder,
             &representation,
@@ -171,7 +169,7 @@ impl Answer<'_> {
         let framing = Framing::new(parts, representation.length, content_type);
         let promised = framing.length();
         let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
-        builder.insert_header(("content-type", framing.content_type()));
+        builder.insert_header((header::CONTENT_TYPE, framing.content_type()));
         let cache_control = &self.shared.config.cache_control;
         object_headers::describe(
             &mut builder,
@@ -213,7 +211,7 @@ impl Answer<'_> {
 
     fn options(self) -> HttpResponse<ViewerBody> {
         let mut builder = self.head(StatusCode::NO_CONTENT);
-        builder.insert_header(("allow", "GET, HEAD, OPTIONS"));
+        builder.insert_header(fixed(header::ALLOW, "GET, HEAD, OPTIONS"));
         self.shared
             .config
             .cors
@@ -224,19 +222,19 @@ impl Answer<'_> {
     fn see_other(self, location: &'static str) -> HttpResponse<ViewerBody> {
         let mut builder = self.head(StatusCode::SEE_OTHER);
         builder
-            .insert_header(("location", location))
-            .insert_header(("cache-control", NO_STORE));
+            .insert_header(fixed(header::LOCATION, location))
+            .insert_header(fixed(header::CACHE_CONTROL, NO_STORE));
         self.short(builder, Bytes::new())
     }
 
     fn text(self, text: Text) -> HttpResponse<ViewerBody> {
         let mut builder = self.head(text.status);
         builder
-            .insert_header(("content-type", text.content_type))
-            .insert_header(("cache-control", NO_STORE))
-            .insert_header(("referrer-policy", "no-referrer"));
+            .insert_header(fixed(header::CONTENT_TYPE, text.content_type))
+            .insert_header(fixed(header::CACHE_CONTROL, NO_STORE))
+            .insert_header(fixed(header::REFERRER_POLICY, "no-referrer"));
         if let Some(policy) = text.policy {
-            builder.insert_header(("content-security-policy", policy));
+            builder.insert_header(fixed(header::CONTENT_SECURITY_POLICY, policy));
         }
         self.short(builder, text.body)
     }
@@ -249,21 +247,21 @@ impl Answer<'_> {
         }
         let mut builder = self.head(error.status());
         builder
-            .insert_header(("content-type", "application/problem+json"))
-            .insert_header(("cache-control", NO_STORE));
+            .insert_header(fixed(header::CONTENT_TYPE, "application/problem+json"))
+            .insert_header(fixed(header::CACHE_CONTROL, NO_STORE));
         if let Some(seconds) = error.retry_after() {
-            builder.insert_header(("retry-after", seconds.to_string()));
+            builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         match error {
             ServeError::MethodNotAllowed => {
-                builder.insert_header(("allow", "GET, HEAD, OPTIONS"));
+                builder.insert_header(fixed(header::ALLOW, "GET, HEAD, OPTIONS"));
             }
             ServeError::Unsatisfiable(_, complete) => {
-                builder.insert_header(ACCEPT_RANGES);
-                builder.insert_header(("content-range", format!("bytes */{complete}")));
+                builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
+                builder.insert_header((header::CONTENT_RANGE, format!("bytes */{complete}")));
             }
             ServeError::PreconditionFailed => {
-                builder.insert_header(ACCEPT_RANGES);
+                builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
             }
             ServeError::TargetTooLong
             | ServeError::HeadTooLarge
@@ -284,7 +282,7 @@ impl Answer<'_> {
     /// section 14.3 has the field speak for the target.
     fn object_head(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut builder = self.head(status);
-        builder.insert_header(ACCEPT_RANGES);
+        builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
         builder
     }
 
@@ -293,9 +291,9 @@ impl Answer<'_> {
         let config = &self.shared.config;
         let mut builder = HttpResponse::build(status);
         builder
-            .insert_header(("date", self.now.to_string()))
-            .insert_header(("x-content-type-options", "nosniff"))
-            .insert_header(("x-request-id", self.record.id().as_str()));
+            .insert_header(fields::DateField(self.now))
+            .insert_header(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .insert_header((fields::X_REQUEST_ID, self.record.id().as_str()));
         config.cors.apply(self.request, &mut builder);
         if let Some(served) = self.served {
             object_headers::tell_cache(&mut builder, served);

@@ -197,6 +197,8 @@ async fn serve_takes_everything_from_the_environment_and_ends_on_sigterm() {
         let health =
             crate::support::program::command(&["health", &format!("http://{address}/none")]);
         assert!(!status_of(health));
+        // Huge pages make new memory several times as dear.
+        assert_eq!(program.status_number("THP_enabled:"), 0);
         program.signal("TERM");
         let (status, _) = program.wait();
         assert_eq!(status.code(), Some(0));

@@ -134,14 +134,18 @@ impl Program {
 
     /// Memory that it holds now, in bytes (VmRSS).
     pub fn resident_bytes(&self) -> u64 {
+        self.status_number("VmRSS:") * 1024
+    }
+
+    /// A number in what the kernel tells of it (`/proc/PID/status`).
+    pub fn status_number(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("a status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
-        kibibytes
-            .and_then(|number| number.parse::<u64>().ok())
-            .expect("VmRSS")
-            * 1024
+        let line = status.lines().find(|line| line.starts_with(name));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| panic!("no {name}"))
     }
 }
 
