@@ -21,9 +21,10 @@ use tokio::task::JoinHandle;
 
 use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
+use crate::storage::health::OriginHealth;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::pace::ReadFor;
-use crate::storage::s3::{BucketHealth, S3Config, S3Connection, probe};
+use crate::storage::s3::{S3Config, S3Connection, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
@@ -148,7 +149,7 @@ pub async fn start(
     let metrics = Arc::new(metrics);
     let mut web = config.web;
     let allotment = allot(&mut web, config.server.workers);
-    let health = Arc::new(BucketHealth::default());
+    let health = Arc::new(OriginHealth::default());
     let concurrency = config.server.origin_concurrency;
     let readers = Readers::new(
         connection.clone(),

@@ -9,17 +9,18 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cache::{CacheConfig, Cached, Engine};
 use crate::storage::ObjectReader;
 use crate::storage::gate::{Gate, Gated};
+use crate::storage::health::OriginHealth;
 use crate::storage::resume::Resuming;
 use crate::storage::retry::RetryBudget;
 use crate::storage::s3::pace::ReadFor;
-use crate::storage::s3::{BucketHealth, S3Client, S3Connection, S3Reader};
+use crate::storage::s3::{S3Client, S3Connection, S3Reader};
 use crate::telemetry::Metrics;
 
 /// Makes the readers of workers, and has what they share.
 #[derive(Clone)]
 pub struct Readers {
     connection: S3Connection,
-    health: Arc<BucketHealth>,
+    health: Arc<OriginHealth>,
     metrics: Arc<Metrics>,
     budget: Arc<RetryBudget>,
     gate: Arc<Gate>,
@@ -31,7 +32,7 @@ impl Readers {
     /// one answer have `total`.
     pub fn new(
         connection: S3Connection,
-        health: Arc<BucketHealth>,
+        health: Arc<OriginHealth>,
         metrics: Arc<Metrics>,
         concurrency: usize,
         total: Duration,

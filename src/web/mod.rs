@@ -29,7 +29,7 @@ use std::time::Duration;
 use crate::cache::Engine;
 use crate::object::KeyPrefix;
 use crate::object::representation::FieldValue;
-use crate::storage::s3::BucketHealth;
+use crate::storage::health::OriginHealth;
 use crate::storage::{ObjectLister, ObjectReader};
 use crate::telemetry::{Lifecycle, Metrics};
 
@@ -100,7 +100,7 @@ pub struct Shared {
     /// Serving or draining.
     pub lifecycle: Arc<Lifecycle>,
     /// What is known of the bucket.
-    pub health: Arc<BucketHealth>,
+    pub health: Arc<OriginHealth>,
     /// Blocks in memory, if there is a cache.
     pub cache: Option<Arc<Engine>>,
 }

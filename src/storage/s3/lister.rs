@@ -7,8 +7,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::Object;
 
 use super::client::S3Connection;
-use super::error::{Call, ListPermission, read_error};
+use super::error::{Call, read_error};
 use crate::storage::error::ReadError;
+use crate::storage::health::ListPermission;
 use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
 use crate::telemetry::Metrics;
 

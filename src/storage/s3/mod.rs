@@ -1,6 +1,6 @@
 //! The reader over S3: the only place that names the AWS SDK.
 //!
-//! [`client`] finds credentials, region and endpoint and makes clients, over the connections of
+//! [`config`] is what is set of it; [`client`] finds credentials, region and endpoint and makes clients, over the connections of
 //! [`connector`] and at the pace of [`pace`]; [`reader`] turns reads
 //! into GetObject and HeadObject; [`answer`] holds what every answer must be before a byte of it
 //! is passed on; [`body`] streams; [`error`] is the one door for the SDK's errors; [`lister`]
@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod body;
 pub mod client;
+pub mod config;
 pub mod connector;
 pub mod error;
 pub mod lister;
@@ -19,6 +20,6 @@ pub mod reader;
 /// The SDK's client: a pool of connections of the runtime that first uses it.
 pub use aws_sdk_s3::Client as S3Client;
 
-pub use client::{S3Config, S3Connection};
-pub use probe::{BucketHealth, BucketState};
+pub use client::S3Connection;
+pub use config::S3Config;
 pub use reader::S3Reader;

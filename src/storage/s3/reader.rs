@@ -12,7 +12,6 @@ use super::answer::{Extent, check_extent, check_version};
 use super::body::S3Body;
 use super::client::S3Connection;
 use super::error::{Call, read_error};
-use super::probe::BucketHealth;
 use crate::object::representation::FieldValue;
 use crate::object::{ObjectKey, Representation, VersionId};
 use crate::semantics::range_specifier::IntRange;
@@ -20,6 +19,7 @@ use crate::semantics::{
     CompleteLength, EntityTag, HttpDate, RangeSpec, RangesSpecifier, Validators,
 };
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::health::OriginHealth;
 use crate::storage::{
     BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source, VersionPin,
 };
@@ -29,7 +29,7 @@ use crate::telemetry::Metrics;
 pub struct S3Reader {
     client: Client,
     connection: S3Connection,
-    health: Arc<BucketHealth>,
+    health: Arc<OriginHealth>,
     metrics: Arc<Metrics>,
 }
 
@@ -43,7 +43,7 @@ impl S3Reader {
     pub const fn new(
         client: Client,
         connection: S3Connection,
-        health: Arc<BucketHealth>,
+        health: Arc<OriginHealth>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
