@@ -38,6 +38,7 @@ mod lies;
 mod listing;
 mod manual;
 mod operation;
+mod origins;
 mod outages;
 mod overload;
 mod page;

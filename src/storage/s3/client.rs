@@ -5,14 +5,15 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Credentials, Region, ResponseChecksumValidation, SharedCredentialsProvider,
-    StalledStreamProtectionConfig,
+    Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_types::service_config::ServiceConfigKey;
 
 use super::answer::AnswerCheck;
 use super::connector::{self, Trust};
 use super::pace::ReadFor;
+use super::trust::CaFile;
 
 pub use super::config::{Access, ExplicitAccess, OriginTimeouts, S3Config};
 
@@ -34,19 +35,27 @@ impl S3Connection {
     /// # Errors
     /// [`NoTrust`] when S3 is to be reached through a proxy and no certificate could be checked.
     pub async fn load(config: S3Config) -> Result<Self, NoTrust> {
-        let trust = trust(&config.access)?;
+        let system = trust(&config.access, config.ca_file.as_ref())?;
         let mut chain = aws_config::defaults(behavior());
-        if let Some(trust) = trust.clone() {
+        if let Some(trust) = system.clone() {
             chain = chain.http_client(connector::http_client_for_credentials(trust));
+        }
+        if let Some(profile) = &config.profile {
+            chain = chain.profile_name(profile);
         }
         let sdk = match &config.access {
             Access::Chain => chain.load().await,
             Access::Anonymous => chain.no_credentials().load().await,
             Access::Explicit(access) => explicit(access),
         };
+        let trust = match &config.ca_file {
+            Some(file) => Some(Trust::in_roots(file.roots()).map_err(|_| NoTrust)?),
+            None => system,
+        };
+        let has_endpoint = config.endpoint.is_some() || endpoint(&sdk).is_some();
         let force_path_style = config
             .force_path_style
-            .unwrap_or_else(|| endpoint(&sdk).is_some());
+            .unwrap_or_else(|| has_endpoint && config.bucket.may_be_in_paths());
         Ok(Self {
             sdk,
             config,
@@ -67,6 +76,12 @@ impl S3Connection {
                 read_for,
             )));
         }
+        if let Some(region) = &self.config.region {
+            config.set_region(Some(Region::new(region.as_str().to_owned())));
+        }
+        if let Some(endpoint) = &self.config.endpoint {
+            config.set_endpoint_url(Some(endpoint.as_str().to_owned()));
+        }
         let config = config
             .force_path_style(self.force_path_style)
             .timeout_config(timeouts(self.config.timeouts))
@@ -77,6 +92,7 @@ impl S3Connection {
             // Ranged answers carry no checksum that fits them, and servers that send the whole
             // object's make every range fail at its last byte.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .interceptor(AnswerCheck)
             .build();
         Client::from_conf(config)
@@ -91,11 +107,13 @@ impl S3Connection {
     /// Where it goes, for the start-up line: endpoint or region.
     #[must_use]
     pub fn describe(&self) -> String {
-        endpoint(&self.sdk).unwrap_or_else(|| {
-            self.sdk
-                .region()
-                .map_or_else(|| "no region set".to_owned(), ToString::to_string)
-        })
+        let (own, region) = (&self.config.endpoint, &self.config.region);
+        own.as_ref()
+            .map(|endpoint| endpoint.as_str().to_owned())
+            .or_else(|| endpoint(&self.sdk))
+            .or_else(|| region.as_ref().map(|region| region.as_str().to_owned()))
+            .or_else(|| self.sdk.region().map(ToString::to_string))
+            .unwrap_or_else(|| "no region set".to_owned())
     }
 }
 
@@ -120,12 +138,13 @@ impl std::fmt::Display for NoTrust {
 impl std::error::Error for NoTrust {}
 
 /// How our own HTTP client does TLS, or `None` where a proxy is to be gone through, which only the
-/// SDK's can. Explicit access knows no variable.
-fn trust(access: &Access) -> Result<Option<Trust>, NoTrust> {
+/// SDK's can. Explicit access knows no variable, and who has authorities of their own is reached
+/// without a proxy, since the SDK's client would not know them.
+fn trust(access: &Access, ca_file: Option<&CaFile>) -> Result<Option<Trust>, NoTrust> {
     let trust = Trust::of_system()
         .inspect_err(|error| log::warn!("TLS cannot be set up by us: {error}"))
         .ok();
-    let may_be_proxied = matches!(access, Access::Chain | Access::Anonymous);
+    let may_be_proxied = ca_file.is_none() && matches!(access, Access::Chain | Access::Anonymous);
     if !(may_be_proxied && connector::proxy_is_configured()) {
         return Ok(trust);
     }

@@ -11,19 +11,23 @@ use super::error::{Call, read_error};
 use crate::storage::error::ReadError;
 use crate::storage::health::ListPermission;
 use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Lists one bucket with ListObjectsV2.
 pub struct S3Lister {
     client: Client,
     connection: S3Connection,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
 }
 
 impl S3Lister {
     /// A lister with this client.
     #[must_use]
-    pub const fn new(client: Client, connection: S3Connection, metrics: Arc<Metrics>) -> Self {
+    pub const fn new(
+        client: Client,
+        connection: S3Connection,
+        metrics: Arc<OriginMetrics>,
+    ) -> Self {
         Self {
             client,
             connection,

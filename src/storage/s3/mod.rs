@@ -4,7 +4,7 @@
 //! [`connector`] and at the pace of [`pace`]; [`reader`] turns reads
 //! into GetObject and HeadObject; [`answer`] holds what every answer must be before a byte of it
 //! is passed on; [`body`] streams; [`error`] is the one door for the SDK's errors; [`lister`]
-//! lists; [`probe`] learns at start whether the bucket answers.
+//! lists; [`probe`] asks at start whether the bucket answers.
 
 pub mod answer;
 pub mod body;
@@ -16,6 +16,7 @@ pub mod lister;
 pub mod pace;
 pub mod probe;
 pub mod reader;
+pub mod trust;
 
 /// The SDK's client: a pool of connections of the runtime that first uses it.
 pub use aws_sdk_s3::Client as S3Client;

@@ -23,14 +23,14 @@ use crate::storage::health::OriginHealth;
 use crate::storage::{
     BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source, VersionPin,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Reads objects of one bucket through the AWS SDK.
 pub struct S3Reader {
     client: Client,
     connection: S3Connection,
     health: Arc<OriginHealth>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
 }
 
 /// The largest position that is written into a request: 2^53 - 1, the largest whole number that
@@ -44,7 +44,7 @@ impl S3Reader {
         client: Client,
         connection: S3Connection,
         health: Arc<OriginHealth>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
     ) -> Self {
         Self {
             client,
