@@ -7,6 +7,7 @@ mod cache;
 pub mod faults;
 pub mod origin_url;
 mod origins;
+mod parameters;
 pub mod settings;
 pub mod summary;
 

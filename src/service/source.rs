@@ -7,6 +7,7 @@ use crate::storage::error::ReadError;
 use crate::storage::health::{ListPermission, OriginHealth};
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::pace::ReadFor;
+use crate::storage::s3::region::RegionalClient;
 use crate::storage::s3::{S3Connection, S3Reader, probe};
 use crate::storage::{BoxFuture, ObjectLister, ObjectReader};
 use crate::telemetry::OriginMetrics;
@@ -43,7 +44,7 @@ pub struct Opened {
 /// A sentence why it cannot be served at all.
 pub async fn connect(source: &OriginSource) -> Result<Arc<dyn Source>, String> {
     match source {
-        OriginSource::S3(config) => S3Connection::load(config.as_ref().clone())
+        OriginSource::S3(config) => Box::pin(S3Connection::load(config.as_ref().clone()))
             .await
             .map(|connection| -> Arc<dyn Source> { Arc::new(connection) })
             .map_err(|error| error.to_string()),
@@ -64,8 +65,8 @@ impl Source for S3Connection {
         metrics: &Arc<OriginMetrics>,
     ) -> Opened {
         // One client for both: a client is a pool of connections of its runtime.
-        let client = self.client(read_for);
-        let lister = S3Lister::new(client.clone(), self.clone(), Arc::clone(metrics));
+        let client = Arc::new(RegionalClient::new(self, read_for));
+        let lister = S3Lister::new(Arc::clone(&client), self.clone(), Arc::clone(metrics));
         let reader = S3Reader::new(
             client,
             self.clone(),

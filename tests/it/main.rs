@@ -47,5 +47,6 @@ mod parts;
 mod players;
 mod program;
 mod types;
+mod variants;
 mod versions;
 mod viewers;

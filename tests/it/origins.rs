@@ -17,7 +17,7 @@ use crate::support::service::Setup;
 use crate::support::{Asked, Scripted, Step, TestS3, TestService, content, in_time, until};
 
 /// A bucket of an S3 at a place.
-fn origin(place: &str, s3: &TestS3) -> OriginConfig {
+pub fn origin(place: &str, s3: &TestS3) -> OriginConfig {
     at(place, s3.bucket(), s3.access().clone())
 }
 
@@ -48,7 +48,7 @@ fn under(prefix: &str, mut origin: OriginConfig) -> OriginConfig {
     origin
 }
 
-fn caching(setup: &mut Setup) {
+pub fn caching(setup: &mut Setup) {
     setup.cache = CacheConfig::default();
 }
 

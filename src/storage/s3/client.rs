@@ -8,11 +8,14 @@ use aws_sdk_s3::config::{
     Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
+use aws_sdk_s3::types::RequestPayer;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::answer::AnswerCheck;
+use super::config::Payer;
 use super::connector::{self, Trust};
 use super::pace::ReadFor;
+use super::region::LearnedRegion;
 use super::trust::CaFile;
 
 pub use super::config::{Access, ExplicitAccess, OriginTimeouts, S3Config};
@@ -26,6 +29,7 @@ pub struct S3Connection {
     force_path_style: bool,
     /// `None`: the SDK's own HTTP client has to do.
     trust: Option<Trust>,
+    learned_region: LearnedRegion,
 }
 
 impl S3Connection {
@@ -61,6 +65,7 @@ impl S3Connection {
             config,
             force_path_style,
             trust,
+            learned_region: LearnedRegion::default(),
         })
     }
 
@@ -96,6 +101,21 @@ impl S3Connection {
             .interceptor(AnswerCheck)
             .build();
         Client::from_conf(config)
+    }
+
+    /// What its clients have learned of the bucket's region.
+    #[must_use]
+    pub const fn learned_region(&self) -> &LearnedRegion {
+        &self.learned_region
+    }
+
+    /// What every call says about who pays.
+    #[must_use]
+    pub fn request_payer(&self) -> Option<RequestPayer> {
+        match self.config.payer {
+            Payer::Owner => None,
+            Payer::Requester => Some(RequestPayer::Requester),
+        }
     }
 
     /// What it was made of.
@@ -193,4 +213,124 @@ fn endpoint(sdk: &SdkConfig) -> Option<String> {
     sdk.service_config()
         .and_then(|config| config.load_config(key))
         .or_else(|| sdk.endpoint_url().map(ToOwned::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::BucketName;
+    use crate::storage::s3::config::{EndpointUrl, RegionName};
+    use aws_sdk_s3::error::SdkError;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use std::sync::{Arc, Mutex};
+
+    /// A connector that keeps where requests go and sends none.
+    #[derive(Debug, Clone, Default)]
+    struct Noting(Arc<Mutex<Vec<String>>>);
+
+    impl HttpConnector for Noting {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let uri = request.uri().split('?').next().unwrap_or_default();
+            self.0.lock().unwrap().push(uri.to_owned());
+            HttpConnectorFuture::ready(Err(ConnectorError::user("not sent".into())))
+        }
+    }
+
+    /// Where a GetObject of `a/b c.mp4` goes.
+    async fn target(change: impl FnOnce(&mut S3Config), bucket: &str) -> String {
+        let access = ExplicitAccess {
+            endpoint: String::new(),
+            region: "eu-north-1".to_owned(),
+            access_key_id: "AKIA".to_owned(),
+            secret_access_key: "secret".to_owned(),
+        };
+        let bucket = BucketName::parse(bucket).unwrap();
+        let mut config = S3Config::of(bucket.clone(), Access::Explicit(access));
+        change(&mut config);
+        let mut connection = S3Connection::load(config).await.unwrap();
+        if connection.config.endpoint.is_none() {
+            // As for AWS itself, which explicit access has no word for.
+            connection.force_path_style = false;
+        }
+        let noting = Noting::default();
+        let connector = SharedHttpConnector::new(noting.clone());
+        let client = connection.client(ReadFor::Viewer);
+        let mut config = client.config().to_builder();
+        config.set_http_client(Some(http_client_fn(move |_, _| connector.clone())));
+        if connection.config.endpoint.is_none() {
+            config.set_endpoint_url(None);
+        }
+        let sent = Client::from_conf(config.build())
+            .get_object()
+            .bucket(bucket.as_str())
+            .key("a/b c.mp4")
+            .send()
+            .await;
+        assert!(
+            matches!(sent, Err(SdkError::DispatchFailure(_))),
+            "{sent:?}"
+        );
+        noting.0.lock().unwrap().pop().unwrap()
+    }
+
+    #[tokio::test]
+    async fn requests_go_where_each_kind_of_bucket_is() {
+        let arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/films";
+        let global = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
+        for (bucket, region, endpoint, url) in [
+            (
+                "films",
+                "eu-north-1",
+                None,
+                "https://films.s3.eu-north-1.amazonaws.com/a/b%20c.mp4",
+            ),
+            // A dot in the name would not fit the certificate.
+            (
+                "films.example",
+                "eu-north-1",
+                None,
+                "https://s3.eu-north-1.amazonaws.com/films.example/a/b%20c.mp4",
+            ),
+            (
+                "films",
+                "auto",
+                Some("https://id.r2.cloudflarestorage.com"),
+                "https://id.r2.cloudflarestorage.com/films/a/b%20c.mp4",
+            ),
+            (
+                "films",
+                "garage",
+                Some("http://127.0.0.1:3900/base"),
+                "http://127.0.0.1:3900/base/films/a/b%20c.mp4",
+            ),
+            (
+                arn,
+                "us-west-2",
+                None,
+                "https://films-123456789012.s3-accesspoint.us-west-2.amazonaws.com/a/b%20c.mp4",
+            ),
+            (
+                global,
+                "us-west-2",
+                None,
+                "https://mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com/a/b%20c.mp4",
+            ),
+        ] {
+            let change = |config: &mut S3Config| {
+                config.region = RegionName::parse(region);
+                config.endpoint = endpoint.and_then(EndpointUrl::parse);
+            };
+            assert_eq!(target(change, bucket).await, url);
+        }
+        let by_name = |config: &mut S3Config| {
+            config.endpoint = EndpointUrl::parse("https://s3.example");
+            config.force_path_style = Some(false);
+        };
+        let url = "https://films.s3.example/a/b%20c.mp4";
+        assert_eq!(target(by_name, "films").await, url);
+    }
 }

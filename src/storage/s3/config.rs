@@ -100,10 +100,15 @@ impl EndpointUrl {
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none();
-        is_endpoint.then(|| Self(url.as_str().trim_end_matches('/').to_owned()))
+        // The SDK puts the bucket right behind a path.
+        let text = match url.path().trim_end_matches('/') {
+            "" => url.as_str().trim_end_matches('/').to_owned(),
+            _ => format!("{}/", url.as_str().trim_end_matches('/')),
+        };
+        is_endpoint.then_some(Self(text))
     }
 
-    /// The URL, without a final slash.
+    /// The URL, with a final slash if it has a path.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -181,7 +186,7 @@ mod tests {
         for (written, url) in [
             ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
             ("https://S3.example/", "https://s3.example"),
-            ("https://s3.example/base", "https://s3.example/base"),
+            ("https://s3.example/base", "https://s3.example/base/"),
             ("https://[::1]:1", "https://[::1]:1"),
         ] {
             assert_eq!(EndpointUrl::parse(written).unwrap().as_str(), url);

@@ -8,6 +8,7 @@ use aws_sdk_s3::types::Object;
 
 use super::client::S3Connection;
 use super::error::{Call, read_error};
+use super::region::RegionalClient;
 use crate::storage::error::ReadError;
 use crate::storage::health::ListPermission;
 use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
@@ -15,7 +16,7 @@ use crate::telemetry::OriginMetrics;
 
 /// Lists one bucket with ListObjectsV2.
 pub struct S3Lister {
-    client: Client,
+    client: Arc<RegionalClient>,
     connection: S3Connection,
     metrics: Arc<OriginMetrics>,
 }
@@ -24,7 +25,7 @@ impl S3Lister {
     /// A lister with this client.
     #[must_use]
     pub const fn new(
-        client: Client,
+        client: Arc<RegionalClient>,
         connection: S3Connection,
         metrics: Arc<OriginMetrics>,
     ) -> Self {
@@ -37,15 +38,17 @@ impl S3Lister {
 
     async fn page(&self, request: ListRequest) -> Result<Listing, ReadError> {
         let started = Instant::now();
-        let result = self
-            .client
-            .list_objects_v2()
-            .bucket(self.connection.config().bucket.as_str())
-            .prefix(&request.prefix)
-            .delimiter("/")
-            .set_continuation_token(request.after)
-            .send()
-            .await;
+        let call = |client: Client| {
+            client
+                .list_objects_v2()
+                .bucket(self.connection.config().bucket.as_str())
+                .prefix(&request.prefix)
+                .delimiter("/")
+                .set_request_payer(self.connection.request_payer())
+                .set_continuation_token(request.after.clone())
+                .send()
+        };
+        let result = self.client.call(call).await;
         let result = result.map_err(|error| {
             let target = format!("ListObjectsV2 {}", request.prefix);
             // Without the permission to list, a denial is about that permission and nothing else.

@@ -1,8 +1,8 @@
 //! The reader over S3: the only place that names the AWS SDK.
 //!
-//! [`config`] is what is set of it; [`client`] finds credentials, region and endpoint and makes clients, over the connections of
-//! [`connector`] and at the pace of [`pace`]; [`reader`] turns reads
-//! into GetObject and HeadObject; [`answer`] holds what every answer must be before a byte of it
+//! [`config`] is what is set of it; [`client`] finds credentials, region and endpoint and makes clients,
+//! over the connections of [`connector`], with the authorities of [`trust`] and at the pace of [`pace`];
+//! [`region`] lets them find a bucket that is elsewhere; [`reader`] turns reads into GetObject and HeadObject; [`answer`] holds what every answer must be before a byte of it
 //! is passed on; [`body`] streams; [`error`] is the one door for the SDK's errors; [`lister`]
 //! lists; [`probe`] asks at start whether the bucket answers.
 
@@ -16,10 +16,8 @@ pub mod lister;
 pub mod pace;
 pub mod probe;
 pub mod reader;
+pub mod region;
 pub mod trust;
-
-/// The SDK's client: a pool of connections of the runtime that first uses it.
-pub use aws_sdk_s3::Client as S3Client;
 
 pub use client::S3Connection;
 pub use config::S3Config;

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::object::key::{MAX_REQUEST_KEY_BYTES, percent_decode};
+use crate::object::key::{MAX_KEY_BYTES, MAX_REQUEST_KEY_BYTES, percent_decode};
 use crate::object::media_type;
 use crate::object::mount::{Found, HostName};
 use crate::semantics::HttpDate;
@@ -157,6 +157,9 @@ async fn list(
     }
     let is_continued = after.is_some();
     let prefix = format!("{}{}", origin.prefix, found.rest);
+    if prefix.len() > MAX_KEY_BYTES {
+        return Err(ServeError::Query("no key starts with this prefix"));
+    }
     let listing = lister.list(ListRequest { prefix, after }).await;
     listing.map_err(|error| match error.kind {
         // S3's word for a token that it did not give.

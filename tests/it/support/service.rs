@@ -75,7 +75,9 @@ impl TestService {
     async fn started(config: ServiceConfig) -> Self {
         let viewers = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         let admin = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
-        let running = start(config, viewers, Some(admin)).await.expect("a start");
+        let running = Box::pin(start(config, viewers, Some(admin)))
+            .await
+            .expect("a start");
         Self {
             running: Some(running),
         }
