@@ -309,6 +309,30 @@ mod tests {
         assert!(HostName::parse(&"x".repeat(254)).is_none());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_host_name_reads_itself_and_nothing_makes_the_reader_panic(sent in "[a-zA-Z0-9.:\\[\\]_@/ -]{0,40}") {
+            if let Some(host) = HostName::parse(&sent) {
+                let again = HostName::parse(host.as_str());
+                proptest::prop_assert_eq!(again.as_ref(), Some(&host));
+                let written = format!("//{}/a", host.as_str());
+                let mount = Mount::parse(&written).unwrap();
+                proptest::prop_assert_eq!(mount.to_string(), written);
+            }
+        }
+
+        #[test]
+        fn a_mount_that_is_read_leads_where_it_says(written in "/[a-c%2F.-]{0,12}", key in "[a-c./-]{0,12}") {
+            if let Ok(path) = MountPath::parse(&written) {
+                if let Some(rest) = path.strip(&key) {
+                    proptest::prop_assert_eq!(format!("{}{rest}", path.as_str()), key);
+                }
+                proptest::prop_assert!(path.as_str().is_empty() || path.as_str().ends_with('/'));
+                proptest::prop_assert!(!path.as_str().starts_with("-/"));
+            }
+        }
+    }
+
     #[test]
     fn the_longest_match_wins_by_whole_segments_and_a_hosts_own_first() {
         let mounts = ["/", "/old", "/old/films", "//h/", "//h/old"];

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use super::StartError;
 use super::origin::{OriginConfig, OriginSource};
 use super::probe::Asked;
@@ -32,6 +34,15 @@ struct Connected {
     shared: Arc<Origin>,
 }
 
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Origins {
     /// Gets all origins ready; `cors` holds for those without a policy of their own. Nothing is sent to
     /// them yet, so none of them has to be there.
@@ -44,11 +55,23 @@ impl Origins {
         cache: Option<&Cache>,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
+        // All at once: looking for a region can take a second each where a metadata service is silent.
+        let mut asking = Vec::new();
+        for config in &configs {
+            let source = config.source.clone();
+            asking.push(AbortOnDrop(tokio::spawn(
+                async move { connect(&source).await },
+            )));
+        }
         let mut connected = Vec::new();
         let mut faults = Vec::new();
-        for config in configs {
+        for (config, mut asked) in configs.into_iter().zip(asking) {
             let (mount, source) = (config.mount.to_string(), config.source.to_string());
-            match Connected::new(config, cors, cache, metrics).await {
+            let asked = (&mut asked.0).await.map_err(|error| error.to_string());
+            let origin = asked
+                .and_then(|asked| asked)
+                .map(|asked| Connected::new(config, asked, cors, cache, metrics));
+            match origin {
                 Ok(origin) => connected.push(origin),
                 Err(why) => {
                     faults.push(format!("origin {mount} ({source}) cannot be served: {why}"));
@@ -128,12 +151,13 @@ impl Origins {
 }
 
 impl Connected {
-    async fn new(
+    fn new(
         config: OriginConfig,
+        asked: Arc<dyn Source>,
         cors: &CorsPolicy,
         cache: Option<&Cache>,
         metrics: &Metrics,
-    ) -> Result<Self, String> {
+    ) -> Self {
         let OriginConfig {
             mount,
             source,
@@ -142,7 +166,6 @@ impl Connected {
             max_answer,
             access,
         } = config;
-        let asked = connect(&source).await?;
         let name = mount.to_string();
         let place = asked.describe();
         let total = source.total();
@@ -167,13 +190,13 @@ impl Connected {
             total,
             health,
         };
-        Ok(Self {
+        Self {
             mount,
             source,
             place,
             asked,
             readers,
             shared: Arc::new(shared),
-        })
+        }
     }
 }

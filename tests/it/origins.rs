@@ -241,7 +241,7 @@ async fn ranges_conditions_and_heads_are_the_same_below_every_mount() {
 async fn two_origins_with_the_same_key_tag_and_length_never_mix() {
     let serve = |version: u8| {
         Scripted::start(move |asked: &Asked| {
-            let whole = content(version.into(), 3_000_000);
+            let whole = content(version, 3_000_000);
             let etag = ("ETag", "\"same\"");
             if asked.line.starts_with("HEAD") {
                 let length = ("Content-Length", "3000000");
@@ -425,7 +425,8 @@ async fn an_outage_of_one_origin_does_not_use_up_the_further_attempts_of_another
     let flaky = {
         let calls = std::sync::atomic::AtomicUsize::new(0);
         Scripted::start(move |_| {
-            if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0 {
+            let calls = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if calls.is_multiple_of(2) {
                 vec![error("500 Internal Server Error", "InternalError")]
             } else {
                 vec![answer("200 OK", &[("ETag", "\"1\"")], "film")]
@@ -551,7 +552,7 @@ async fn the_listing_has_mounts_where_they_are_and_keys_as_viewers_call_them() {
 async fn without_an_origin_at_the_top_the_listing_begins_with_the_mounts() {
     let s3 = TestS3::embedded().await;
     s3.put("a.mp4", content(1, 10)).await;
-    let down = Scripted::start(|_| vec![Step::Reset]).await;
+    let down = Scripted::start_raw(|_| vec![Step::Reset]).await;
     let origins = vec![
         origin("/films", &s3),
         origin("/a%20b", &s3),
@@ -568,6 +569,19 @@ async fn without_an_origin_at_the_top_the_listing_begins_with_the_mounts() {
     assert_eq!(top["next"], serde_json::Value::Null);
     let redirect = service.get("/a%20b/", &[]).await;
     assert_eq!(redirect.header("location"), Some("/-/?prefix=a%20b/"));
+    assert_eq!(top.get("trouble"), None);
+    // One that cannot be listed says so where it is, and where others can be gone to it does not hide
+    // them.
+    let below = service.get("/-/list?prefix=down%2F", &[]).await;
+    assert_eq!(below.status, 502);
+    let origins = vec![scripted("/", &down), origin("/films", &s3)];
+    let without_top = TestService::of(origins, |setup| setup.web.browse = Browse::On).await;
+    let top = without_top.get("/-/list", &[]).await.json();
+    assert_eq!(top["folders"], serde_json::json!(["films/"]));
+    assert!(
+        top["trouble"].as_str().unwrap().contains("storage"),
+        "{top}"
+    );
     let mut client = service.client().await;
     client
         .send("GET /-/list HTTP/1.1\r\nHost: films.example\r\n\r\n")

@@ -47,6 +47,9 @@ impl S3Connection {
         if let Some(profile) = &config.profile {
             chain = chain.profile_name(profile);
         }
+        if let Some(region) = &config.region {
+            chain = chain.region(Region::new(region.as_str().to_owned()));
+        }
         let sdk = match &config.access {
             Access::Chain => chain.load().await,
             Access::Anonymous => chain.no_credentials().load().await,

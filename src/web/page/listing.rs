@@ -14,6 +14,7 @@ use crate::object::mount::{Found, HostName};
 use crate::semantics::HttpDate;
 use crate::storage::capability::ListingBy;
 use crate::storage::{ListRequest, Listing, ReadError, ReadErrorKind};
+use crate::telemetry::RequestId;
 use crate::web::origin::WorkerOrigin;
 use crate::web::problem::ServeError;
 use crate::web::respond::{Reply, Text};
@@ -29,6 +30,9 @@ struct ListingAnswer {
     folders: Vec<String>,
     objects: Vec<ListedAnswer>,
     next: Option<String>,
+    /// Why there is nothing of the origin itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,13 +103,22 @@ pub async fn answer(request: &HttpRequest, worker: &Worker) -> Result<Reply, Ser
     let host = extract::host(request);
     let mounts = mounts_below(worker, host.as_ref(), &prefix);
     let is_first = after.is_none();
+    let mut trouble = None;
     let (mut folders, objects, next) = match worker.origins.select(host.as_ref(), &prefix) {
         None => (Vec::new(), Vec::new(), None),
-        Some(found) => {
-            let listing = list(&found, after).await?;
-            let (folders, objects) = as_viewers_call_them(&found, &prefix, &listing);
-            (folders, objects, listing.next)
-        }
+        Some(found) => match list(&found, after).await {
+            Ok(listing) => {
+                let (folders, objects) = as_viewers_call_them(&found, &prefix, &listing);
+                (folders, objects, listing.next)
+            }
+            // One origin's trouble does not hide the way to others.
+            Err(error) if is_first && !mounts.is_empty() && is_of_the_origin(&error) => {
+                tell(&error);
+                trouble = Some(error.detail());
+                (Vec::new(), Vec::new(), None)
+            }
+            Err(error) => return Err(error),
+        },
     };
     // What is mounted hides a folder of the same name, and is told with the first page.
     folders.retain(|folder| !mounts.contains(folder));
@@ -118,6 +131,7 @@ pub async fn answer(request: &HttpRequest, worker: &Worker) -> Result<Reply, Ser
         folders,
         objects,
         next,
+        trouble,
     };
     let body = serde_json::to_vec(&answer)
         .map_err(|error| ReadError::new(ReadErrorKind::Internal, "listing").because(error))?;
@@ -127,6 +141,24 @@ pub async fn answer(request: &HttpRequest, worker: &Worker) -> Result<Reply, Ser
         policy: None,
         body: Bytes::from(body),
     }))
+}
+
+const fn is_of_the_origin(error: &ServeError) -> bool {
+    matches!(
+        error,
+        ServeError::Read(_) | ServeError::MayNotList(_) | ServeError::CannotList
+    )
+}
+
+/// The line that the log has for a failure, since this one is answered with what there is.
+fn tell(error: &ServeError) {
+    if let (Some(level), ServeError::Read(cause) | ServeError::MayNotList(cause)) =
+        (error.log_level(), error)
+    {
+        let id = RequestId::current();
+        let id = id.as_ref().map_or("-", RequestId::as_str);
+        log::log!(level, request_id = id; "{cause}");
+    }
 }
 
 /// The folders one level down that lead to other origins.
