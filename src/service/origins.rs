@@ -45,16 +45,26 @@ impl<T> Drop for AbortOnDrop<T> {
 
 impl Origins {
     /// Gets all origins ready; `cors` holds for those without a policy of their own. Nothing is sent to
-    /// them yet, so none of them has to be there.
+    /// them yet, so none of them has to be there. Together the clients of one worker keep as many idle
+    /// `connections` as that.
     ///
     /// # Errors
     /// [`StartError`] with a line for each that cannot be served at all.
     pub async fn connect(
-        configs: Vec<OriginConfig>,
+        mut configs: Vec<OriginConfig>,
+        connections: usize,
         cors: &CorsPolicy,
         cache: Option<&Cache>,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
+        if configs.len() > 1 {
+            let most_idle = (connections / configs.len()).max(1);
+            for config in &mut configs {
+                if let OriginSource::S3(s3) = &mut config.source {
+                    s3.most_idle = most_idle;
+                }
+            }
+        }
         // All at once: looking for a region can take a second each where a metadata service is silent.
         let mut asking = Vec::new();
         for config in &configs {

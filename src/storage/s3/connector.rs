@@ -104,8 +104,13 @@ impl Trust {
 
 /// A client with a pool of its own, for the runtime that first uses it.
 #[must_use]
-pub fn http_client(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpClient {
-    let connector = pooled(trust, timeouts, read_for);
+pub fn http_client(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+    most_idle: usize,
+) -> SharedHttpClient {
+    let connector = pooled(trust, timeouts, read_for, most_idle);
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -121,11 +126,16 @@ pub fn http_client_for_credentials(trust: Trust) -> SharedHttpClient {
             first_byte: settings.read_timeout().unwrap_or(default.first_byte),
             ..default
         };
-        pooled(&trust, timeouts, ReadFor::Viewer)
+        pooled(&trust, timeouts, ReadFor::Viewer, usize::MAX)
     })
 }
 
-fn pooled(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpConnector {
+fn pooled(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+    most_idle: usize,
+) -> SharedHttpConnector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeouts.connect));
@@ -137,6 +147,7 @@ fn pooled(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedH
         .wrap_connector(PacedConnector::new(tcp, read_for));
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(most_idle)
         .build(https);
     SharedHttpConnector::new(Pooled { client, timeouts })
 }
