@@ -119,6 +119,7 @@ impl Origins {
     pub fn asked(&self) -> Vec<Asked> {
         let asked = |origin: &Connected| Asked {
             name: origin.shared.name.clone(),
+            kind: origin.source.kind(),
             what: origin.source.to_string(),
             source: Arc::clone(&origin.asked),
             health: Arc::clone(&origin.shared.health),
@@ -193,6 +194,7 @@ impl Connected {
         let shared = Origin {
             cache: cache.and_then(|cache| cache.engine(&readers, &identity)),
             name,
+            kind: source.kind(),
             prefix: source.prefix(),
             cors: own_cors.unwrap_or_else(|| cors.clone()),
             access,
