@@ -31,7 +31,7 @@ fn at(place: &str, bucket: &str, access: ExplicitAccess) -> OriginConfig {
 }
 
 /// Whatever listens at an address, at a place.
-fn scripted(place: &str, origin: &Scripted) -> OriginConfig {
+pub fn scripted(place: &str, origin: &Scripted) -> OriginConfig {
     let access = ExplicitAccess {
         endpoint: format!("http://{}", origin.address()),
         region: "us-east-1".to_owned(),
