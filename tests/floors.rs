@@ -31,8 +31,11 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
     ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
-    ("url", &["check/target.rs"]),
-    ("prometheus", &["telemetry/metrics.rs"]),
+    ("url", &["check/target.rs", "storage/s3/config.rs"]),
+    (
+        "prometheus",
+        &["telemetry/metrics.rs", "telemetry/metrics/"],
+    ),
     ("ipnet", &["web/viewer_address.rs"]),
     ("rustix", &["service/descriptors.rs", "service/memory.rs"]),
     (

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Config;
+use crate::service::origin::OriginSource;
+use crate::storage::s3::S3Config;
 use crate::storage::s3::client::Access;
 use crate::units::{format_duration, format_size};
 use crate::web::{Browse, CorsPolicy};
@@ -16,14 +18,17 @@ impl Config {
             listen,
             admin_listen,
             log_format,
+            origins_written: written,
+            origin_defaults: defaults,
             service,
         } = self;
-        let (s3, web, server) = (&service.s3, &service.web, &service.server);
+        let (web, server, timeouts) = (&service.web, &service.server, &defaults.timeouts);
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
         vec![
-            ("S3REEL_BUCKET", s3.bucket.to_string()),
-            ("S3REEL_PREFIX", s3.prefix.to_string()),
+            ("S3REEL_ORIGINS", written.join(" ")),
+            ("S3REEL_BUCKET", self.short(|s3| s3.bucket.to_string())),
+            ("S3REEL_PREFIX", self.short(|s3| s3.prefix.to_string())),
             ("S3REEL_LISTEN", listen.to_string()),
             (
                 "S3REEL_ADMIN_LISTEN",
@@ -32,12 +37,13 @@ impl Config {
             ("S3REEL_WORKERS", server.workers.to_string()),
             (
                 "S3REEL_FORCE_PATH_STYLE",
-                s3.force_path_style
+                defaults
+                    .force_path_style
                     .map_or_else(|| "auto".to_owned(), switch),
             ),
             (
                 "S3REEL_ANONYMOUS",
-                switch(matches!(s3.access, Access::Anonymous)),
+                switch(matches!(defaults.access, Access::Anonymous)),
             ),
             ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
@@ -67,16 +73,16 @@ impl Config {
                     .map_or_else(off, |streams| streams.to_string()),
             ),
             ("S3REEL_TRUSTED_PROXIES", web.trusted_proxies.to_string()),
-            ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(s3.timeouts.connect)),
+            ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(timeouts.connect)),
             (
                 "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",
-                time(s3.timeouts.first_byte),
+                time(timeouts.first_byte),
             ),
-            ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(s3.timeouts.idle)),
-            ("S3REEL_ORIGIN_MIN_RATE", format_size(s3.timeouts.min_rate)),
+            ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(timeouts.idle)),
+            ("S3REEL_ORIGIN_MIN_RATE", format_size(timeouts.min_rate)),
             (
                 "S3REEL_ORIGIN_CONCURRENCY",
-                server.origin_concurrency.to_string(),
+                defaults.concurrency.to_string(),
             ),
             (
                 "S3REEL_REQUEST_HEAD_TIMEOUT",
@@ -93,6 +99,17 @@ impl Config {
             ("S3REEL_DRAIN_TIMEOUT", time(server.drain_timeout)),
             ("S3REEL_LOG_FORMAT", log_format.to_string()),
         ]
+    }
+
+    /// What the short form says; empty where the list is used.
+    fn short(&self, what: impl Fn(&S3Config) -> String) -> String {
+        match self.service.origins.as_slice() {
+            [only] if self.origins_written.is_empty() => match &only.source {
+                OriginSource::S3(s3) => what(s3),
+                OriginSource::File(_) | OriginSource::Databricks(_) => String::new(),
+            },
+            _ => String::new(),
+        }
     }
 }
 
@@ -135,5 +152,15 @@ mod tests {
         assert_eq!(value("S3REEL_KEEP_ALIVE"), "90s");
         assert_eq!(value("S3REEL_CORS_ORIGINS"), "https://a.example");
         assert_eq!(value("S3REEL_DRAIN_TIMEOUT"), "20s");
+        assert_eq!(value("S3REEL_BUCKET"), "media");
+        assert_eq!(value("S3REEL_ORIGINS"), "");
+        let settings = Settings {
+            origins: vec!["/=s3://a-b?region=x, /c=file:/srv".to_owned()],
+            ..Settings::default()
+        };
+        let effective = Config::parse(&settings).unwrap().effective();
+        let told = effective.iter().take(2).map(|(_, value)| value.as_str());
+        let told: Vec<_> = told.collect();
+        assert_eq!(told, ["/=s3://a-b?region=x /c=file:/srv", ""]);
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::error::{ReadError, ReadErrorKind};
-use super::{BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use super::{BoxFuture, Capabilities, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
 use crate::object::ObjectKey;
 
 /// How long a call may queue. A queue that is longer than a moment only adds to what viewers wait.
@@ -75,20 +75,20 @@ impl Drop for Place<'_> {
 }
 
 /// A reader whose calls go through a gate that all workers share.
-pub struct Gated<R> {
-    inner: R,
+pub struct Gated {
+    inner: Arc<dyn ObjectReader>,
     gate: Arc<Gate>,
 }
 
-impl<R> Gated<R> {
+impl Gated {
     /// Puts a gate before a reader.
     #[must_use]
-    pub const fn new(inner: R, gate: Arc<Gate>) -> Self {
+    pub const fn new(inner: Arc<dyn ObjectReader>, gate: Arc<Gate>) -> Self {
         Self { inner, gate }
     }
 }
 
-impl<R: ObjectReader> ObjectReader for Gated<R> {
+impl ObjectReader for Gated {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
         Box::pin(async move {
             let _permit = self.gate.pass(&request.key).await?;
@@ -101,6 +101,10 @@ impl<R: ObjectReader> ObjectReader for Gated<R> {
             let _permit = self.gate.pass(&key).await?;
             self.inner.head(key).await
         })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }
 

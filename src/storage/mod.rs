@@ -2,10 +2,14 @@
 //!
 //! A reader is asked for one version and one range and gives a body whose every byte has been
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
-//! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another. [`s3`] is the innermost and the only place that knows the AWS SDK.
+//! a reader: [`resume`] is one, which makes calls again as [`retry`]
+//! allows, [`gate`] another. [`s3`] is the innermost and the only place that knows the AWS SDK. What an
+//! origin can promise is its [`capability`], whether it answers its [`health`].
 
+pub mod capability;
 pub mod error;
 pub mod gate;
+pub mod health;
 pub mod resume;
 pub mod retry;
 pub mod s3;
@@ -22,6 +26,7 @@ use futures_core::Stream;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 
+pub use capability::Capabilities;
 pub use error::{Fault, ReadError, ReadErrorKind};
 pub use version::VersionPin;
 
@@ -174,6 +179,11 @@ pub trait ObjectReader: Send + Sync {
 
     /// Asks what an object is, without its bytes.
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>>;
+
+    /// What its origin can promise; all that S3 can unless it says otherwise.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
 }
 
 /// One page of a listing.

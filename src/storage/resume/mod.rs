@@ -13,9 +13,9 @@ use std::time::Duration;
 use super::error::ReadError;
 use super::retry::{RetryBudget, with_retries};
 use super::version::PinnedVersion;
-use super::{BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use super::{BoxFuture, Capabilities, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
 use crate::object::ObjectKey;
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 use body::ResumingBody;
 
@@ -23,19 +23,19 @@ use body::ResumingBody;
 /// fault.
 pub struct Resuming {
     inner: Arc<dyn ObjectReader>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
     budget: Arc<RetryBudget>,
     total: Duration,
 }
 
 impl Resuming {
     /// Wraps a reader whose calls fail at the first fault and whose bodies end with their connection.
-    /// The budget is one for the whole process; `total` is how long all attempts at one call may
+    /// The budget is one for the whole origin; `total` is how long all attempts at one call may
     /// take.
     #[must_use]
     pub fn new(
         inner: Arc<dyn ObjectReader>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
         budget: Arc<RetryBudget>,
         total: Duration,
     ) -> Self {
@@ -77,6 +77,10 @@ impl ObjectReader for Resuming {
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move { self.again(|| self.inner.head(key.clone())).await })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }
 
@@ -173,7 +177,7 @@ mod tests {
             reads: Mutex::new(scripts.into()),
             asked: Mutex::default(),
         });
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/"));
         let inner: Arc<dyn ObjectReader> = Arc::<Scripted>::clone(&reader);
         let request = ReadRequest {
             key: ObjectKey::new("film.mp4".to_owned()).unwrap(),

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::client::OriginTimeouts;
 use crate::storage::ObjectBody;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Streams exactly the promised bytes, or ends with an error. Dropping it closes the connection
 /// to S3 unless the body was read to its end.
@@ -27,7 +27,7 @@ pub struct S3Body {
     /// Runs only while S3 owes us bytes that the viewer is ready for.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: Waiting,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
 }
 
 /// Whose turn it is.
@@ -47,7 +47,7 @@ impl S3Body {
         promised: u64,
         target: String,
         limits: OriginTimeouts,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
     ) -> Self {
         metrics.s3_bodies_open().inc();
         Self {
@@ -191,7 +191,7 @@ mod tests {
         });
         let source =
             ByteStream::from_body_1_x(http_body_util::StreamBody::new(Pieces(receiver, piece)));
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/"));
         let limits = OriginTimeouts::default();
         let mut body = S3Body::new(source, PROMISED, "GetObject".to_owned(), limits, metrics);
         let mut bytes = 0;

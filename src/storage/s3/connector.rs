@@ -72,12 +72,20 @@ impl Trust {
             let why = found.errors;
             log::warn!("no root certificates are found, so no https endpoint is trusted: {why:?}");
         }
+        Self::in_roots(roots)
+    }
+
+    /// These authorities and no others.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up.
+    pub fn in_roots(roots: RootCertStore) -> Result<Self, rustls::Error> {
+        let has_roots = !roots.is_empty();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let has_roots = usable > 0;
         Ok(Self { config, has_roots })
     }
 
@@ -96,8 +104,13 @@ impl Trust {
 
 /// A client with a pool of its own, for the runtime that first uses it.
 #[must_use]
-pub fn http_client(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpClient {
-    let connector = pooled(trust, timeouts, read_for);
+pub fn http_client(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+    most_idle: usize,
+) -> SharedHttpClient {
+    let connector = pooled(trust, timeouts, read_for, most_idle);
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -113,11 +126,16 @@ pub fn http_client_for_credentials(trust: Trust) -> SharedHttpClient {
             first_byte: settings.read_timeout().unwrap_or(default.first_byte),
             ..default
         };
-        pooled(&trust, timeouts, ReadFor::Viewer)
+        pooled(&trust, timeouts, ReadFor::Viewer, usize::MAX)
     })
 }
 
-fn pooled(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpConnector {
+fn pooled(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+    most_idle: usize,
+) -> SharedHttpConnector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeouts.connect));
@@ -129,6 +147,7 @@ fn pooled(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedH
         .wrap_connector(PacedConnector::new(tcp, read_for));
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(most_idle)
         .build(https);
     SharedHttpConnector::new(Pooled { client, timeouts })
 }
