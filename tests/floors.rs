@@ -31,11 +31,19 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
     ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
+<<<<<<< HEAD
     ("url", &["check/target.rs", "storage/s3/config.rs"]),
+=======
+    ("url", &["check/target.rs"]),
+>>>>>>> 67d664d (Keep blocks on disk: names, files and the thread that writes them)
     (
         "prometheus",
         &["telemetry/metrics.rs", "telemetry/metrics/"],
     ),
+<<<<<<< HEAD
+=======
+    ("crc32fast", &["cache/disk/"]),
+>>>>>>> 67d664d (Keep blocks on disk: names, files and the thread that writes them)
     ("ipnet", &["web/viewer_address.rs"]),
     ("rustix", &["service/descriptors.rs", "service/memory.rs"]),
     (

@@ -11,6 +11,7 @@
 pub mod block;
 pub mod body;
 pub mod directory;
+pub mod disk;
 pub mod engine;
 pub mod eviction;
 pub mod identity;

@@ -4,6 +4,8 @@
 
 mod origin;
 
+mod disk;
+
 use std::time::Duration;
 
 use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
@@ -43,6 +45,7 @@ pub struct Metrics {
     shed: CounterVec,
     origins: OriginFigures,
     cache: CacheFigures,
+    disk: disk::DiskFigures,
 }
 
 /// Those of the cache.
@@ -129,6 +132,12 @@ impl Metrics {
             )?,
             origins: OriginFigures::declare(&register)?,
             cache: CacheFigures::declare(&register)?,
+            disk: disk::DiskFigures::declare(&register)?,
+            s3_resumes: register.counters(
+                "s3reel_s3_resumes_total",
+                "Reads that were opened again inside an answer, by reason and outcome.",
+                &["reason", "outcome"],
+            )?,
             registry: registry.clone(),
         };
         let build = IntGauge::with_opts(

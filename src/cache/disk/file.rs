@@ -1,0 +1,172 @@
+//! A block as a file: its bytes, and behind them what tells whether they are right.
+//!
+//! The bytes come first, so that they lie at the same places as in a page. The end has the name and the
+//! length of the block and a CRC of it all. Nothing is trusted that does not agree with it: a file that
+//! was cut, written half, overwritten, renamed or copied from elsewhere is no block.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::name::BlockName;
+
+/// What every file of ours ends with begins with this; the last character is the version of the form.
+const MARK: &[u8; 8] = b"s3reelB1";
+
+/// Bytes behind those of the block: mark, name, length, and the CRC-32 of block and all of these.
+pub const END_BYTES: u64 = 8 + 40 + 8 + 4;
+
+/// Why there is no block in a file.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There is no such file.
+    Missing,
+    /// What is in it is not the block.
+    Damaged,
+    /// What the file system says.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Writes a block under its own name, or nothing: first under the name `beside`, which has to be on the
+/// same file system. The kernel may lose it with the power, or half of it; that is told when it is read.
+///
+/// # Errors
+/// What the file system says; nothing is left behind then, if it lets us.
+pub fn write(
+    path: &Path,
+    beside: &Path,
+    name: &BlockName,
+    pieces: &[Bytes],
+) -> Result<(), io::Error> {
+    let written = write_beside(beside, name, pieces).and_then(|()| fs::rename(beside, path));
+    if written.is_err() {
+        // It is looked for at the next start as well.
+        let _ = fs::remove_file(beside);
+    }
+    written
+}
+
+fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(beside)?;
+    let mut crc = crc32fast::Hasher::new();
+    let mut length = 0_u64;
+    for piece in pieces {
+        file.write_all(piece)?;
+        crc.update(piece);
+        length = length.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    }
+    let end = end(name, length);
+    crc.update(&end);
+    file.write_all(&[end, crc.finalize().to_le_bytes().to_vec()].concat())
+}
+
+/// Reads a block of `length` bytes.
+///
+/// # Errors
+/// [`Unreadable`], also for a single wrong bit.
+pub fn read(path: &Path, name: &BlockName, length: u64) -> Result<Bytes, Unreadable> {
+    let file = File::open(path)?;
+    let expected = length.saturating_add(END_BYTES);
+    if file.metadata()?.len() != expected {
+        return Err(Unreadable::Damaged);
+    }
+    let room = usize::try_from(expected).map_err(|_| Unreadable::Damaged)?;
+    let mut all = Vec::with_capacity(room);
+    file.take(expected).read_to_end(&mut all)?;
+    let whole = u64::try_from(all.len()).ok() == Some(expected);
+    let mut all = Bytes::from(all);
+    let block = all.split_to(usize::try_from(length).unwrap_or(0).min(all.len()));
+    let (told, sum) = all.split_at(all.len().saturating_sub(4));
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&block);
+    crc.update(told);
+    let is_right = whole && told == end(name, length) && sum == crc.finalize().to_le_bytes();
+    if is_right {
+        Ok(block)
+    } else {
+        Err(Unreadable::Damaged)
+    }
+}
+
+fn end(name: &BlockName, length: u64) -> Vec<u8> {
+    [&MARK[..], &name.to_bytes(), &length.to_le_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(index: u64) -> BlockName {
+        BlockName {
+            object: [1; 16],
+            version: [2; 16],
+            index,
+        }
+    }
+
+    #[test]
+    fn a_block_is_read_back_and_with_any_bit_wrong_or_byte_missing_it_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, beside) = (folder.path().join("a"), folder.path().join("b"));
+        let pieces = [Bytes::from_static(b"0123"), Bytes::from_static(b"456789")];
+        write(&path, &beside, &name(3), &pieces).unwrap();
+        assert!(!beside.exists());
+        assert_eq!(read(&path, &name(3), 10).unwrap(), "0123456789");
+        let right = fs::read(&path).unwrap();
+        let is_damaged = |name: BlockName, length| {
+            matches!(read(&path, &name, length), Err(Unreadable::Damaged))
+        };
+        // Another block's file under this name, and one of another length.
+        assert!(is_damaged(name(4), 10));
+        assert!(is_damaged(name(3), 9));
+        for at in 0..right.len() {
+            let mut wrong = right.clone();
+            wrong[at] ^= 1 << (at % 8);
+            fs::write(&path, &wrong).unwrap();
+            assert!(is_damaged(name(3), 10), "{at}");
+            fs::write(&path, &right[..at]).unwrap();
+            assert!(is_damaged(name(3), 10), "cut at {at}");
+        }
+        fs::write(&path, [&right[..], b"."].concat()).unwrap();
+        assert!(is_damaged(name(3), 10), "longer");
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(
+            read(&path, &name(3), 10),
+            Err(Unreadable::Missing)
+        ));
+        fs::create_dir(&path).unwrap();
+        assert!(read(&path, &name(3), 10).is_err());
+    }
+
+    #[test]
+    fn a_block_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let beside = folder.path().join("b");
+        let nowhere = folder.path().join("none/a");
+        assert!(write(&nowhere, &beside, &name(0), &[Bytes::from_static(b"a")]).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        // A full disk.
+        let full = Path::new("/dev/full");
+        if full.exists() {
+            let error = write_beside(full, &name(0), &[Bytes::from_static(b"a")]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        }
+    }
+}

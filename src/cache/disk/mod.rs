@@ -1,0 +1,14 @@
+//! The disk tier: blocks that outlive the process, and the memory that they had.
+//!
+//! A complete block is handed to a thread that writes it, off the way of every viewer; when that has too
+//! much to do, the block is not kept. What is on disk is read into a block of memory when it is wanted,
+//! instead of from its origin, and checked bit by bit. Whatever is wrong with the disk, viewers do not
+//! notice: the bytes come from the origin then, and a figure tells.
+
+mod file;
+pub mod name;
+mod shelf;
+mod tier;
+
+pub use name::BlockName;
+pub use tier::{DiskConfig, DiskTier};

@@ -1,0 +1,97 @@
+//! What a block is called on disk.
+
+use std::path::{Path, PathBuf};
+
+/// A digest, as far as it is used: nobody finds two names with the same one.
+pub type Digest = [u8; 16];
+
+/// The name of a block: which object, which version of it, and which block of that. A digest stands
+/// for names that may be longer than file systems take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockName {
+    /// Of origin and key.
+    pub object: Digest,
+    /// Of tag, version and length.
+    pub version: Digest,
+    /// Which block, from 0.
+    pub index: u64,
+}
+
+impl BlockName {
+    /// Where it lies in the folder. Folders of a few hundred files each are read faster than one of
+    /// a hundred thousand.
+    #[must_use]
+    pub fn path_in(&self, folder: &Path) -> PathBuf {
+        let object = hex(&self.object);
+        let shelf = object.get(..2).unwrap_or("00");
+        let file = format!("{object}-{}-{:x}", hex(&self.version), self.index);
+        folder.join(shelf).join(file)
+    }
+
+    /// The block that a file name says; `None` for files that are not ours.
+    #[must_use]
+    pub fn parse(file: &str) -> Option<Self> {
+        let mut parts = file.split('-');
+        let (object, version, index) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let name = Self {
+            object: unhex(object)?,
+            version: unhex(version)?,
+            index: u64::from_str_radix(index, 16).ok()?,
+        };
+        // One block has one name: neither `+1` nor capitals nor leading zeros.
+        (format!("{:x}", name.index) == index).then_some(name)
+    }
+
+    /// As bytes, to stand in the file itself.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        let parts = self.object.iter().chain(&self.version).copied();
+        for (to, from) in bytes.iter_mut().zip(parts.chain(self.index.to_le_bytes())) {
+            *to = from;
+        }
+        bytes
+    }
+}
+
+fn hex(digest: &Digest) -> String {
+    format!("{:032x}", u128::from_be_bytes(*digest))
+}
+
+fn unhex(text: &str) -> Option<Digest> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_ours = text.len() == 32 && text.bytes().all(is_hex);
+    let number = is_ours.then(|| u128::from_str_radix(text, 16).ok())??;
+    Some(number.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_is_read_back_from_its_file(
+            object in any::<Digest>(), version in any::<Digest>(), index in any::<u64>(),
+        ) {
+            let name = BlockName { object, version, index };
+            let path = name.path_in(Path::new("/c"));
+            let file = path.file_name().unwrap().to_str().unwrap();
+            prop_assert_eq!(BlockName::parse(file), Some(name));
+            prop_assert!(path.starts_with("/c") && path.components().count() == 4);
+        }
+
+        #[test]
+        fn other_names_are_not_ours(file in "[0-9a-fA-F+-]{0,80}") {
+            if let Some(name) = BlockName::parse(&file) {
+                let path = name.path_in(Path::new("/c"));
+                prop_assert_eq!(path.file_name().unwrap().to_str().unwrap(), file);
+            }
+        }
+    }
+}

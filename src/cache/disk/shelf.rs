@@ -1,0 +1,433 @@
+//! The blocks on disk: which are there, how many bytes they take, and which goes for the next.
+//!
+//! Everything here that touches files blocks. What is known of the files is in memory, so that asking
+//! whether a block is there costs no call to the system.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::file::{self, END_BYTES, Unreadable};
+use super::name::{BlockName, Digest};
+use crate::cache::eviction::{Fate, Fifo};
+
+/// Our part of the folder that was set. The number is that of the form of what is in it.
+const OURS: &str = "s3reel-blocks-1";
+
+/// Held locked by the process whose blocks these are.
+const LOCK: &str = "lock";
+
+/// How files begin that are being written.
+const UNFINISHED: &str = "unfinished-";
+
+/// Uses that are counted; more say no more.
+const MOST_USES: u8 = 3;
+
+/// Blocks on disk.
+#[derive(Debug)]
+pub struct Shelf {
+    folder: PathBuf,
+    capacity: u64,
+    index: Mutex<Index>,
+    written: AtomicU64,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Index {
+    blocks: HashMap<BlockName, Entry>,
+    /// How many blocks there are of each object.
+    objects: HashMap<Digest, u64>,
+    queue: Fifo<BlockName>,
+    held: u64,
+    evicted: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    /// Of the file.
+    bytes: u64,
+    uses: u8,
+}
+
+/// What a shelf holds and did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShelfFigures {
+    /// Bytes of files.
+    pub held: u64,
+    /// Blocks.
+    pub blocks: usize,
+    /// Blocks that had to go.
+    pub evicted: u64,
+}
+
+impl Shelf {
+    /// The shelf in `folder`, which is made if it is not there, for `capacity` bytes. It knows no
+    /// blocks before [`Self::find_blocks`].
+    ///
+    /// # Errors
+    /// What the file system says; [`io::ErrorKind::WouldBlock`] when another process has it.
+    pub fn open(folder: &Path, capacity: u64) -> io::Result<Self> {
+        let folder = folder.join(OURS);
+        // What is kept may be private.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join(LOCK))?;
+        lock.try_lock().map_err(io::Error::from)?;
+        Ok(Self {
+            folder,
+            capacity,
+            index: Mutex::new(Index {
+                blocks: HashMap::new(),
+                objects: HashMap::new(),
+                queue: Fifo::new(capacity),
+                held: 0,
+                evicted: 0,
+            }),
+            written: AtomicU64::new(0),
+            _lock: lock,
+        })
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        // Nothing in it is half done at any place where it could panic.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for the blocks that were written before, the oldest first, and takes away what was not
+    /// finished. Files that are not ours stay as they are.
+    ///
+    /// # Errors
+    /// When our folder cannot be read; a part of it that cannot is left out.
+    pub fn find_blocks(&self) -> io::Result<()> {
+        let mut found = Vec::new();
+        for shelf in fs::read_dir(&self.folder)? {
+            let shelf = shelf?;
+            if shelf.file_type()?.is_file() {
+                let name = shelf.file_name();
+                if name
+                    .to_str()
+                    .is_some_and(|name| name.starts_with(UNFINISHED))
+                {
+                    fs::remove_file(shelf.path())?;
+                }
+                continue;
+            }
+            let Ok(files) = fs::read_dir(shelf.path()) else {
+                continue;
+            };
+            for file in files.flatten() {
+                let name = file.file_name().to_str().and_then(BlockName::parse);
+                let Some(name) = name.filter(|name| name.path_in(&self.folder) == file.path())
+                else {
+                    continue;
+                };
+                if let Ok(metadata) = file.metadata()
+                    && metadata.is_file()
+                {
+                    let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                    found.push((written, name, metadata.len()));
+                }
+            }
+        }
+        found.sort_unstable_by_key(|(written, ..)| *written);
+        let gone = {
+            let mut index = self.index();
+            for (_, name, bytes) in found {
+                index.insert(name, bytes);
+            }
+            index.make_room(0, self.capacity)
+        };
+        self.remove_all(&gone);
+        Ok(())
+    }
+
+    /// Whether a block is there, as far as is known, and that it is wanted.
+    pub fn wants(&self, name: &BlockName) -> bool {
+        let mut index = self.index();
+        let Some(entry) = index.blocks.get_mut(name) else {
+            return false;
+        };
+        entry.uses = entry.uses.saturating_add(1).min(MOST_USES);
+        true
+    }
+
+    /// Whether a block is there, as far as is known.
+    #[must_use]
+    pub fn has(&self, name: &BlockName) -> bool {
+        self.index().blocks.contains_key(name)
+    }
+
+    /// Whether there is any block of any version of an object.
+    #[must_use]
+    pub fn has_any_of(&self, object: &Digest) -> bool {
+        self.index().objects.contains_key(object)
+    }
+
+    /// Reads a block of `length` bytes. One that is not there after all, or not right, is forgotten.
+    ///
+    /// # Errors
+    /// [`Unreadable`]; it has to come from its origin then.
+    pub fn read(&self, name: &BlockName, length: u64) -> Result<Bytes, Unreadable> {
+        let path = name.path_in(&self.folder);
+        let read = file::read(&path, name, length);
+        if read.is_err() && self.index().remove(name) {
+            // If it cannot go it is written over some day, or found and refused again.
+            let _ = fs::remove_file(path);
+        }
+        read
+    }
+
+    /// Writes a block, and evicts what has to go for it. One that is there already is left.
+    ///
+    /// # Errors
+    /// What the file system says. The block is not there then.
+    pub fn write(&self, name: &BlockName, pieces: &[Bytes]) -> io::Result<()> {
+        let length = pieces.iter().fold(END_BYTES, |sum, piece| {
+            sum.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX))
+        });
+        if length > self.capacity {
+            return Ok(());
+        }
+        let gone = {
+            let mut index = self.index();
+            if index.blocks.contains_key(name) {
+                return Ok(());
+            }
+            index.make_room(length, self.capacity)
+        };
+        self.remove_all(&gone);
+        let path = name.path_in(&self.folder);
+        if let Some(shelf) = path.parent()
+            && !shelf.exists()
+        {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(shelf)?;
+        }
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let beside = self.folder.join(format!("{UNFINISHED}{number}"));
+        file::write(&path, &beside, name, pieces)?;
+        self.index().insert(*name, length);
+        Ok(())
+    }
+
+    /// Takes away all blocks of an object.
+    pub fn forget(&self, object: &Digest) {
+        let gone: Vec<_> = {
+            let mut index = self.index();
+            let of_object = |name: &&BlockName| name.object == *object;
+            let gone: Vec<_> = index.blocks.keys().filter(of_object).copied().collect();
+            for name in &gone {
+                index.remove(name);
+            }
+            index.queue.forget(|name| name.object == *object);
+            gone
+        };
+        self.remove_all(&gone);
+    }
+
+    /// What it holds and did.
+    #[must_use]
+    pub fn figures(&self) -> ShelfFigures {
+        let index = self.index();
+        ShelfFigures {
+            held: index.held,
+            blocks: index.blocks.len(),
+            evicted: index.evicted,
+        }
+    }
+
+    fn remove_all(&self, gone: &[BlockName]) {
+        for name in gone {
+            // What cannot go now is found again at the next start.
+            let _ = fs::remove_file(name.path_in(&self.folder));
+        }
+    }
+}
+
+impl Index {
+    fn insert(&mut self, name: BlockName, bytes: u64) {
+        if self.blocks.insert(name, Entry { bytes, uses: 0 }).is_none() {
+            self.held = self.held.saturating_add(bytes);
+            let of_object = self.objects.entry(name.object).or_default();
+            *of_object = of_object.saturating_add(1);
+            self.queue.insert(name, bytes);
+        }
+    }
+
+    fn remove(&mut self, name: &BlockName) -> bool {
+        let Some(entry) = self.blocks.remove(name) else {
+            return false;
+        };
+        self.held = self.held.saturating_sub(entry.bytes);
+        if let Some(of_object) = self.objects.get_mut(&name.object) {
+            *of_object = of_object.saturating_sub(1);
+            if *of_object == 0 {
+                self.objects.remove(&name.object);
+            }
+        }
+        true
+    }
+
+    /// Takes out what has to go for `bytes` more. Names of blocks that went for another reason are
+    /// dropped from the queue on the way.
+    fn make_room(&mut self, bytes: u64, capacity: u64) -> Vec<BlockName> {
+        let mut gone = Vec::new();
+        while self.held.saturating_add(bytes) > capacity {
+            let Self { queue, blocks, .. } = self;
+            let next = queue.evict(|name| match blocks.get_mut(name) {
+                Some(entry) => {
+                    let uses = entry.uses;
+                    entry.uses = uses.saturating_sub(1);
+                    Fate::Used(uses)
+                }
+                None => Fate::Gone,
+            });
+            let Some(name) = next else {
+                break;
+            };
+            if self.remove(&name) {
+                self.evicted = self.evicted.saturating_add(1);
+                gone.push(name);
+            }
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(object: u8, index: u64) -> BlockName {
+        BlockName {
+            object: [object; 16],
+            version: [7; 16],
+            index,
+        }
+    }
+
+    fn block(fill: u8) -> [Bytes; 1] {
+        [Bytes::from(vec![fill; 1000])]
+    }
+
+    fn files(folder: &Path) -> usize {
+        let shelves = fs::read_dir(folder.join(OURS)).unwrap().flatten();
+        let folders = shelves.filter(|shelf| shelf.path().is_dir());
+        folders
+            .map(|shelf| fs::read_dir(shelf.path()).unwrap().count())
+            .sum()
+    }
+
+    #[test]
+    fn blocks_are_found_again_and_what_was_not_finished_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        shelf.write(&name(1, 0), &block(1)).unwrap();
+        shelf.write(&name(1, 1), &block(2)).unwrap();
+        assert!(shelf.has(&name(1, 1)) && !shelf.has(&name(1, 2)));
+        drop(shelf);
+        let ours = folder.path().join(OURS);
+        fs::write(ours.join("unfinished-9"), "half a bl").unwrap();
+        fs::write(ours.join("notes.txt"), "of the operator").unwrap();
+        fs::write(ours.join("01/readme"), "of the operator").unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        assert!(!shelf.has(&name(1, 0)));
+        shelf.find_blocks().unwrap();
+        assert_eq!(shelf.read(&name(1, 1), 1000).unwrap(), vec![2; 1000]);
+        assert!(shelf.has_any_of(&[1; 16]) && !shelf.has_any_of(&[2; 16]));
+        assert_eq!(shelf.figures().blocks, 2);
+        assert!(!ours.join("unfinished-9").exists());
+        assert!(ours.join("notes.txt").exists() && ours.join("01/readme").exists());
+    }
+
+    #[test]
+    fn a_folder_has_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        let error = Shelf::open(folder.path(), 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(shelf);
+        assert!(Shelf::open(folder.path(), 1 << 20).is_ok());
+    }
+
+    #[test]
+    fn it_holds_no_more_than_it_may_and_what_is_used_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let capacity = 20 * (1000 + END_BYTES);
+        let shelf = Shelf::open(folder.path(), capacity).unwrap();
+        shelf.write(&name(1, 0), &block(1)).unwrap();
+        for index in 0..100 {
+            assert!(shelf.wants(&name(1, 0)), "{index}");
+            shelf.write(&name(2, index), &block(2)).unwrap();
+            assert!(shelf.figures().held <= capacity);
+        }
+        let figures = shelf.figures();
+        assert_eq!((figures.blocks, figures.evicted), (20, 81));
+        assert_eq!(files(folder.path()), 20);
+        // Less room than before.
+        drop(shelf);
+        let shelf = Shelf::open(folder.path(), capacity / 2).unwrap();
+        shelf.find_blocks().unwrap();
+        assert_eq!((shelf.figures().blocks, files(folder.path())), (10, 10));
+        // More than all of it.
+        let large = [Bytes::from(vec![0; 30_000])];
+        shelf.write(&name(3, 0), &large).unwrap();
+        assert!(!shelf.has(&name(3, 0)));
+        assert_eq!(shelf.figures().blocks, 10);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_forgotten_and_can_be_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        let path = name(1, 0).path_in(&folder.path().join(OURS));
+        for harm in ["cut", "changed", "gone", "a folder"] {
+            shelf.write(&name(1, 0), &block(1)).unwrap();
+            match harm {
+                "cut" => fs::write(&path, "s").unwrap(),
+                "changed" => fs::write(&path, vec![1; 1000 + 60]).unwrap(),
+                "gone" => fs::remove_file(&path).unwrap(),
+                _ => {
+                    fs::remove_file(&path).unwrap();
+                    fs::create_dir(&path).unwrap();
+                }
+            }
+            assert!(shelf.read(&name(1, 0), 1000).is_err(), "{harm}");
+            assert!(!shelf.has(&name(1, 0)), "{harm}");
+            assert_eq!(shelf.figures().held, 0, "{harm}");
+        }
+        fs::remove_dir(&path).unwrap();
+        shelf.write(&name(1, 0), &block(3)).unwrap();
+        assert_eq!(shelf.read(&name(1, 0), 1000).unwrap(), vec![3; 1000]);
+    }
+
+    #[test]
+    fn an_object_is_forgotten_with_all_its_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        for index in 0..5 {
+            shelf.write(&name(1, index), &block(1)).unwrap();
+            shelf.write(&name(2, index), &block(2)).unwrap();
+        }
+        shelf.forget(&[1; 16]);
+        assert!(!shelf.has_any_of(&[1; 16]) && shelf.has(&name(2, 4)));
+        assert_eq!(files(folder.path()), 5);
+    }
+}

@@ -1,0 +1,60 @@
+//! The figures of the disk tier.
+
+use prometheus::IntGauge;
+
+use super::{Counter, CounterVec, Declare, Metrics, MetricsError};
+
+/// What the disk tier holds and did.
+#[derive(Debug)]
+pub(super) struct DiskFigures {
+    reads: CounterVec,
+    writes: CounterVec,
+    bytes: IntGauge,
+    blocks: IntGauge,
+    evictions: Counter,
+}
+
+impl DiskFigures {
+    pub(super) fn declare(register: &Declare<'_>) -> Result<Self, MetricsError> {
+        Ok(Self {
+            reads: register.counters(
+                "s3reel_cache_disk_reads_total",
+                "Blocks that were looked for on disk, by outcome: read, missing, damaged or failed.",
+                &["outcome"],
+            )?,
+            writes: register.counters(
+                "s3reel_cache_disk_writes_total",
+                "Blocks for the disk, by outcome: written, dropped because the disk was behind or had just failed, or failed.",
+                &["outcome"],
+            )?,
+            bytes: register.gauge("s3reel_cache_disk_bytes", "Bytes of blocks on disk.")?,
+            blocks: register.gauge("s3reel_cache_disk_blocks", "Blocks on disk.")?,
+            evictions: register.counter(
+                "s3reel_cache_disk_evictions_total",
+                "Blocks on disk that had to go for others.",
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    /// A block was looked for on disk, with this outcome.
+    pub fn disk_read(&self, outcome: &str) {
+        self.disk.reads.with_label_values(&[outcome]).inc();
+    }
+
+    /// A block was to be written to disk, with this outcome.
+    pub fn disk_written(&self, outcome: &str) {
+        self.disk.writes.with_label_values(&[outcome]).inc();
+    }
+
+    /// What the disk tier holds now, and did so far.
+    pub fn disk_holds(&self, bytes: u64, blocks: usize, evicted: u64) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.disk.bytes.set(gauge(bytes));
+        let blocks = i64::try_from(blocks).unwrap_or(i64::MAX);
+        self.disk.blocks.set(blocks);
+        let before = self.disk.evictions.get();
+        self.disk.evictions.inc_by(evicted.saturating_sub(before));
+    }
+}
