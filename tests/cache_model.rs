@@ -47,7 +47,7 @@ fn byte(position: u64) -> u8 {
 /// What an origin does with a run: hands out its bytes, and breaks off after so many.
 fn fill(mut run: Run<&'static str, Error>, breaks_after: Option<u64>, calls: &AtomicUsize) {
     calls.fetch_add(1, Ordering::Relaxed);
-    let (first, last) = run.positions();
+    let (first, last) = run.positions(None);
     for position in first..=last {
         if breaks_after.is_some_and(|after| position - first >= after) {
             run.fail("broken");

@@ -26,24 +26,18 @@ const FLOORS: &[&[&str]] = &[
 
 /// Who may name a foreign crate. Everything else goes through them.
 const FOREIGN: &[(&str, &[&str])] = &[
+    ("aws_lc_rs", &["cache/disk/name.rs"]),
     ("aws_", &["storage/s3/"]),
     ("actix_", &["web/", "service/"]),
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
     ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
-<<<<<<< HEAD
     ("url", &["check/target.rs", "storage/s3/config.rs"]),
-=======
-    ("url", &["check/target.rs"]),
->>>>>>> 67d664d (Keep blocks on disk: names, files and the thread that writes them)
     (
         "prometheus",
         &["telemetry/metrics.rs", "telemetry/metrics/"],
     ),
-<<<<<<< HEAD
-=======
     ("crc32fast", &["cache/disk/"]),
->>>>>>> 67d664d (Keep blocks on disk: names, files and the thread that writes them)
     ("ipnet", &["web/viewer_address.rs"]),
     ("rustix", &["service/descriptors.rs", "service/memory.rs"]),
     (

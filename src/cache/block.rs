@@ -99,6 +99,17 @@ impl<E: Clone> Block<E> {
         lock(&self.state).filled
     }
 
+    /// All of its pieces so far.
+    #[must_use]
+    pub fn pieces(&self) -> Vec<Bytes> {
+        let state = lock(&self.state);
+        state
+            .pieces
+            .iter()
+            .map(|(_, piece)| piece.clone())
+            .collect()
+    }
+
     /// Whether bytes from `offset` on are here already.
     #[must_use]
     pub fn has(&self, offset: usize) -> bool {

@@ -37,6 +37,8 @@ pub enum FirstBlock {
     Coming,
     /// It was fetched for this answer.
     Begun,
+    /// It was on disk.
+    OnDisk,
     /// There was no room for it: the bytes come from S3 as without a cache.
     PassedBy,
 }
@@ -168,7 +170,12 @@ impl BlockBody {
                 self.window = opened;
                 self.interest = Some(interest);
                 self.engine.fill(Arc::clone(&self.known), run);
-                (block, FirstBlock::Begun)
+                let how = if self.engine.is_on_disk(&self.identity, index) {
+                    FirstBlock::OnDisk
+                } else {
+                    FirstBlock::Begun
+                };
+                (block, how)
             }
             Found::Full => {
                 self.first_block.get_or_insert(FirstBlock::PassedBy);

@@ -3,33 +3,30 @@
 //! Everything here runs on a runtime of its own, which outlives the workers that viewers are served
 //! by: a viewer that leaves ends nothing that another one waits for.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, sleep};
 
 use super::CacheConfig;
 use super::directory::{Directory, Entry, Known, Landing, Question};
-use super::identity::ObjectIdentity;
-use super::run::{Next, Run};
-use super::store::{Found, Store};
+use super::disk::DiskTier;
+use super::identity::{ObjectIdentity, object_on_disk};
+use super::store::Store;
 use crate::object::{ObjectKey, Representation};
-use crate::semantics::{InclRange, RangeSpec, range_specifier::IntRange};
-use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::semantics::{RangeSpec, range_specifier::IntRange};
+use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::gate::Gate;
 use crate::storage::retry::RetryBudget;
-use crate::storage::version::PinnedVersion;
-use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest};
+use crate::storage::{ObjectReader, ReadRequest};
 use crate::telemetry::{OriginMetrics, RequestId};
 
 /// How long a run goes on that nobody wants. Players leave and come back a little further on, and
 /// the rest of a block is cheaper than asking for the block again.
-const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// An error for all who wait for the same bytes.
 pub type SharedError = Arc<ReadError>;
@@ -53,6 +50,15 @@ pub struct AskedOrigin {
     pub most_known: usize,
 }
 
+/// Where blocks are kept.
+#[derive(Debug, Clone)]
+pub struct Tiers {
+    /// In memory.
+    pub blocks: Arc<Blocks>,
+    /// On disk, if they are kept there.
+    pub disk: Option<Arc<DiskTier>>,
+}
+
 /// What all workers share of one origin.
 pub struct Engine {
     /// Which origin this is of.
@@ -61,8 +67,10 @@ pub struct Engine {
     /// The blocks, those of other origins among them.
     pub blocks: Arc<Blocks>,
     directory: Directory,
-    reader: Arc<dyn ObjectReader>,
-    gate: Arc<Gate>,
+    pub(super) reader: Arc<dyn ObjectReader>,
+    pub(super) gate: Arc<Gate>,
+    /// Blocks of all origins on disk, if they are kept there.
+    pub(super) disk: Option<Arc<DiskTier>>,
     budget: Arc<RetryBudget>,
     runtime: Handle,
     metrics: Arc<OriginMetrics>,
@@ -98,15 +106,11 @@ pub enum Told {
 }
 
 impl Engine {
-    /// An engine for one origin, whose calls are made on `runtime`. It keeps what it reads in `blocks`,
+    /// An engine for one origin, whose calls are made on `runtime`. It keeps what it reads in `tiers`,
     /// which may be those of other origins too.
     #[must_use]
-    pub fn new(
-        config: CacheConfig,
-        asked: AskedOrigin,
-        blocks: Arc<Blocks>,
-        runtime: Handle,
-    ) -> Self {
+    pub fn new(config: CacheConfig, asked: AskedOrigin, tiers: Tiers, runtime: Handle) -> Self {
+        let Tiers { blocks, disk } = tiers;
         let AskedOrigin {
             origin,
             reader,
@@ -122,6 +126,7 @@ impl Engine {
             config,
             reader,
             gate,
+            disk,
             budget,
             runtime,
             metrics,
@@ -156,7 +161,7 @@ impl Engine {
             Entry::Asked(answer) => (answer, Told::Along),
             Entry::Ask(question) => {
                 let answer = question.answer.clone();
-                let opening = self.opening(&question, opening);
+                let opening = self.opening(key, &question, opening);
                 self.ask(key.clone(), question, opening);
                 (answer, Told::Asked(opening))
             }
@@ -183,6 +188,10 @@ impl Engine {
         self.directory.forget(key);
         self.blocks
             .forget(|identity| identity.is_of(&self.origin, key));
+        if let Some(disk) = &self.disk {
+            let (disk, object) = (Arc::clone(disk), object_on_disk(&self.origin, key));
+            self.runtime.spawn_blocking(move || disk.forget(object));
+        }
     }
 
     /// The budget of calls that are made again.
@@ -191,21 +200,20 @@ impl Engine {
         &self.budget
     }
 
+    /// Whether a block is on disk, as far as is known.
+    #[must_use]
+    pub fn is_on_disk(&self, identity: &ObjectIdentity, index: u64) -> bool {
+        let disk = self.disk.as_ref();
+        disk.is_some_and(|disk| disk.has(&identity.on_disk(index)))
+    }
+
     /// Takes note that a version is not there any more.
     pub fn is_gone(&self, identity: &ObjectIdentity) {
         self.directory.forget_version(identity);
     }
 
-    /// Begins to fill a run.
-    pub fn fill(self: &Arc<Self>, known: Arc<Known>, run: BlockRun) {
-        let engine = Arc::clone(self);
-        self.spawn(async move {
-            engine.fill_from(known, run, None).await;
-        });
-    }
-
     /// Starts work that outlives who asked for it. Its log lines tell for whom it was begun.
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         match RequestId::current() {
             Some(id) => self.runtime.spawn(async move { id.throughout(work).await }),
             None => self.runtime.spawn(work),
@@ -213,16 +221,25 @@ impl Engine {
     }
 
     /// If the bytes are here, HEAD tells whether they are still right; else the bytes tell.
-    fn opening(&self, question: &Question, wanted: Opening) -> Opening {
+    fn opening(&self, key: &ObjectKey, question: &Question, wanted: Opening) -> Opening {
         let Opening::Read(position) = wanted else {
             return wanted;
         };
         let identity = question.old.as_ref().and_then(|old| old.identity.as_ref());
         let index = position / self.blocks.block_size();
-        let is_here = |identity| self.blocks.first_missing(identity, index, index).is_none();
-        match identity {
-            Some(identity) if is_here(identity) => Opening::Head,
-            Some(_) | None => wanted,
+        let is_here = |identity| {
+            self.blocks.first_missing(identity, index, index).is_none()
+                || self.is_on_disk(identity, index)
+        };
+        // After a start nothing is known but what lies on disk.
+        let may_be_here = || {
+            let disk = self.disk.as_ref();
+            disk.is_some_and(|disk| disk.has_any_of(&object_on_disk(&self.origin, key)))
+        };
+        if identity.map_or_else(may_be_here, is_here) {
+            Opening::Head
+        } else {
+            wanted
         }
     }
 
@@ -287,152 +304,6 @@ impl Engine {
             Err(error) => Err(error),
         }
     }
-
-    /// Keeps the bytes of a read that was opened to learn what an object is.
-    fn keep(self: &Arc<Self>, known: &Known, index: u64, read: ObjectRead) {
-        let Some(identity) = &known.identity else {
-            return;
-        };
-        let found = self.blocks.find(identity, identity.length(), index, |_| 1);
-        let Found::Begun(_, interest, run) = found else {
-            return;
-        };
-        let known = Arc::new(Known {
-            representation: known.representation.clone(),
-            identity: known.identity.clone(),
-            learned: known.learned,
-        });
-        let engine = Arc::clone(self);
-        self.spawn(async move {
-            // Who asked comes for it in a moment.
-            let waiting = async {
-                sleep(GRACE).await;
-                drop(interest);
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                () = engine.fill_from(known, run, Some(read)) => {}
-                () = waiting => {}
-            }
-        });
-    }
-
-    async fn fill_from(&self, known: Arc<Known>, mut run: BlockRun, opened: Option<ObjectRead>) {
-        let Some(identity) = known.identity.clone() else {
-            return;
-        };
-        let key = identity.key().clone();
-        let outcome = async {
-            let _permit = self.gate.pass(&key).await?;
-            let mut body = Unwanted::new(&run)
-                .or(self.open(&key, &known, &run, opened))
-                .await??;
-            loop {
-                let next = Unwanted::new(&run).or(poll_fn(|cx| body.as_mut().poll_next(cx)));
-                match next.await? {
-                    Some(Ok(bytes)) => {
-                        if run.push(&bytes) == Next::End {
-                            return Ok(());
-                        }
-                    }
-                    Some(Err(error)) => return Err(End::Failed(error)),
-                    None => {
-                        let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
-                        return Err(ReadError::new(kind, format!("blocks of {key}")).into());
-                    }
-                }
-            }
-        };
-        let outcome: Result<(), End> = outcome.await;
-        match outcome {
-            // Whoever has come in the last moment begins a run of its own.
-            Ok(()) | Err(End::Unwanted) => drop(run),
-            Err(End::Failed(error)) => {
-                if matches!(error.kind, ReadErrorKind::Changed | ReadErrorKind::NotFound) {
-                    self.directory.forget_version(&identity);
-                }
-                run.fail(Arc::new(error));
-            }
-        }
-    }
-
-    /// Opens the read of a run, if that is not done, and checks that it is what was asked for.
-    async fn open(
-        &self,
-        key: &ObjectKey,
-        known: &Known,
-        run: &BlockRun,
-        opened: Option<ObjectRead>,
-    ) -> Result<Body, ReadError> {
-        let (first, last) = run.positions();
-        let reader = Arc::clone(&self.reader);
-        let version = PinnedVersion::new(reader, key.clone(), &known.representation);
-        let (Some(range), Some(version)) = (InclRange::new(first, last), version) else {
-            return Err(internal(format!("a run of {key} without bytes")));
-        };
-        let read = match opened {
-            Some(read) => read,
-            None => version.open(range).await?,
-        };
-        version.check(read, range)
-    }
-}
-
-/// A run of blocks of an object.
-pub type BlockRun = Run<ObjectIdentity, SharedError>;
-
-/// Why a run ends before its last byte.
-enum End {
-    /// Nobody wants it.
-    Unwanted,
-    /// There will be no more bytes.
-    Failed(ReadError),
-}
-
-impl From<ReadError> for End {
-    fn from(error: ReadError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// Ends what a run waits for when nobody has wanted the run for [`GRACE`].
-struct Unwanted<'a> {
-    run: &'a BlockRun,
-    since: Option<Pin<Box<Sleep>>>,
-}
-
-impl<'a> Unwanted<'a> {
-    const fn new(run: &'a BlockRun) -> Self {
-        Self { run, since: None }
-    }
-
-    async fn or<T>(mut self, work: impl Future<Output = T>) -> Result<T, End> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll(cx).map(|()| Err(End::Unwanted)),
-        })
-        .await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.run.poll_unwanted(cx).is_pending() {
-                self.since = None;
-                return Poll::Pending;
-            }
-            let Some(since) = &mut self.since else {
-                self.since = Some(Box::pin(sleep(GRACE)));
-                continue;
-            };
-            if since.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if self.run.poll_unwanted(cx).is_ready() {
-                return Poll::Ready(());
-            }
-        }
-    }
 }
 
 /// Takes a question out of the directory if it ends without an answer, also by a panic.
@@ -461,6 +332,6 @@ async fn abandoned(engine: &Engine, key: &ObjectKey, waiting: &watch::Sender<Lan
     }
 }
 
-fn internal(what: String) -> ReadError {
+pub(super) fn internal(what: String) -> ReadError {
     ReadError::new(ReadErrorKind::Internal, what)
 }

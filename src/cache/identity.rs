@@ -1,8 +1,10 @@
 //! What tells objects apart in the cache.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::disk::BlockName;
+use super::disk::name::{Digest, digest};
 use crate::object::{ObjectKey, Representation, VersionId};
 use crate::storage::VersionPin;
 
@@ -19,6 +21,14 @@ struct Parts {
     length: u64,
     /// Of all of the above: names are long, and looked up for every request.
     hash: u64,
+    /// What its blocks are called on disk, but for their numbers.
+    on_disk: OnceLock<(Digest, Digest)>,
+}
+
+/// What an object is called on disk, whatever its version.
+#[must_use]
+pub fn object_on_disk(origin: &str, key: &ObjectKey) -> Digest {
+    digest([origin.as_bytes(), key.as_str().as_bytes()])
 }
 
 impl ObjectIdentity {
@@ -37,6 +47,7 @@ impl ObjectIdentity {
             pin,
             length,
             hash: hasher.finish(),
+            on_disk: OnceLock::new(),
         })))
     }
 
@@ -50,6 +61,29 @@ impl ObjectIdentity {
     #[must_use]
     pub fn is_of(&self, origin: &Arc<str>, key: &ObjectKey) -> bool {
         self.0.origin == *origin && self.0.key == *key
+    }
+
+    /// What one of its blocks is called on disk.
+    #[must_use]
+    pub fn on_disk(&self, index: u64) -> BlockName {
+        let parts = &*self.0;
+        let (object, version) = parts.on_disk.get_or_init(|| {
+            let version = parts.pin.version().map_or("", VersionId::as_str);
+            let of_version = [
+                parts.pin.etag().as_str().as_bytes(),
+                version.as_bytes(),
+                &parts.length.to_le_bytes(),
+            ];
+            (
+                object_on_disk(&parts.origin, &parts.key),
+                digest(of_version),
+            )
+        });
+        BlockName {
+            object: *object,
+            version: *version,
+            index,
+        }
     }
 
     /// Length of the whole object in bytes.

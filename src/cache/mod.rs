@@ -5,6 +5,8 @@
 //! for all who want them, on a runtime of its own; [`body`] hands out the bytes of one answer and has
 //! the next blocks fetched as its [`window`] says. [`eviction`] decides what goes.
 //!
+//! [`disk`] keeps blocks that leave memory, or the process, where there is a folder for it.
+//!
 //! Memory is bounded by [`CacheConfig::memory`], whatever viewers do: a viewer holds no block while it
 //! takes its time, and where there is no room bytes pass by as without a cache.
 
@@ -14,6 +16,7 @@ pub mod directory;
 pub mod disk;
 pub mod engine;
 pub mod eviction;
+mod fill;
 pub mod identity;
 pub mod reader;
 pub mod run;
@@ -23,12 +26,13 @@ pub mod window;
 
 use std::time::Duration;
 
+pub use disk::DiskConfig;
 pub use engine::Engine;
 pub use identity::ObjectIdentity;
 pub use reader::Cached;
 
 /// How much is kept, and for how long it is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheConfig {
     /// `S3REEL_CACHE_MEMORY`: bytes of blocks in memory; default 256 MiB, 0 for no cache. More keeps
     /// more films at hand.
@@ -45,6 +49,8 @@ pub struct CacheConfig {
     /// `S3REEL_READ_AHEAD`: bytes that are fetched ahead of what a viewer has taken, at most; default
     /// 8 MiB. More helps fast viewers of a slow S3, and is wasted when they leave.
     pub read_ahead: u64,
+    /// Where blocks are kept on disk as well; `None` for nowhere.
+    pub disk: Option<DiskConfig>,
 }
 
 impl Default for CacheConfig {
@@ -55,6 +61,7 @@ impl Default for CacheConfig {
             metadata_ttl: Duration::from_secs(10),
             stale_if_error: Duration::ZERO,
             read_ahead: 8 * 1024 * 1024,
+            disk: None,
         }
     }
 }

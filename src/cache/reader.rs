@@ -76,7 +76,7 @@ impl Cached {
             // The question brought the bytes, whoever asked it.
             (_, Told::Asked(Opening::Read(_))) | (Some(FirstBlock::Begun), _) => Source::Missed,
             (Some(FirstBlock::Coming), _) => Source::Joined,
-            (Some(FirstBlock::Ready) | None, _) => source_of_head(told),
+            (Some(FirstBlock::Ready | FirstBlock::OnDisk) | None, _) => source_of_head(told),
         };
         let served = served(&known, source);
         self.engine.metrics().cache_asked(served.source.as_str());

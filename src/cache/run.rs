@@ -26,7 +26,6 @@ where
 {
     store: Arc<Store<O, E>>,
     object: O,
-    first: u64,
     length: u64,
     /// The number of the block that is being filled.
     next: u64,
@@ -36,6 +35,8 @@ where
     buffer: BytesMut,
     /// Pieces of the block so far.
     published: usize,
+    /// Blocks that were completed and not asked for.
+    completed: Vec<(u64, Arc<Block<E>>)>,
 }
 
 /// What comes after bytes were taken.
@@ -60,24 +61,43 @@ impl<O: Clone + Eq + Hash, E: Clone> Run<O, E> {
         Self {
             store,
             object,
-            first,
             length,
             next: first,
             blocks,
             ticket,
             buffer: BytesMut::new(),
             published: 0,
+            completed: Vec::new(),
         }
     }
 
-    /// Positions of the first and the last byte of its blocks in the object.
+    /// Positions of the first and the last byte in the object that are to come; of the blocks before
+    /// number `end`, if one is given.
     #[must_use]
-    pub fn positions(&self) -> (u64, u64) {
+    pub fn positions(&self, end: Option<u64>) -> (u64, u64) {
         let size = self.store.block_size();
-        let blocks = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
-        let end = self.first.saturating_add(blocks).saturating_mul(size);
-        let first = self.first.saturating_mul(size);
+        let own = self.numbers().end;
+        let end = end.map_or(own, |end| end.min(own)).saturating_mul(size);
+        let first = self.next.saturating_mul(size);
         (first, end.min(self.length).saturating_sub(1))
+    }
+
+    /// The numbers of its blocks that are not complete.
+    #[must_use]
+    pub fn numbers(&self) -> std::ops::Range<u64> {
+        let blocks = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
+        self.next..self.next.saturating_add(blocks)
+    }
+
+    /// The length in bytes of the block that is next.
+    #[must_use]
+    pub fn next_length(&self) -> Option<u64> {
+        self.blocks.front().map(|block| size(block.length()))
+    }
+
+    /// The blocks that were completed since this was last asked, each with its number.
+    pub fn take_completed(&mut self) -> Vec<(u64, Arc<Block<E>>)> {
+        std::mem::take(&mut self.completed)
     }
 
     /// Ready when nobody wants the run any more.
@@ -134,6 +154,7 @@ impl<O: Clone + Eq + Hash, E: Clone> Run<O, E> {
         self.published = 0;
         self.blocks.pop_front();
         let key = self.key(self.next);
+        self.completed.push((self.next, Arc::clone(block)));
         self.next = self.next.saturating_add(1);
         block.end(Phase::Ready);
         let store = Arc::clone(&self.store);

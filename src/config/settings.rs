@@ -44,6 +44,12 @@ pub struct Settings {
     /// Bytes of blocks of objects that are kept in memory, 0 for no cache [default: 256MiB].
     #[arg(long, env = "S3REEL_CACHE_MEMORY", value_name = "SIZE")]
     pub cache_memory: Option<String>,
+    /// Folder for blocks on disk, which outlive the process; one process alone may have it.
+    #[arg(long, env = "S3REEL_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<String>,
+    /// Bytes of blocks that are kept there [default: 10GiB].
+    #[arg(long, env = "S3REEL_CACHE_DISK", value_name = "SIZE")]
+    pub cache_disk: Option<String>,
     /// Bytes of a block, a power of two from 64KiB to 16MiB [default: 1MiB].
     #[arg(long, env = "S3REEL_BLOCK_SIZE", value_name = "SIZE")]
     pub block_size: Option<String>,

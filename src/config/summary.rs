@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Config;
+use super::cache::DEFAULT_DISK;
+use crate::cache::DiskConfig;
 use crate::service::origin::OriginSource;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::Access;
@@ -23,6 +25,8 @@ impl Config {
             service,
         } = self;
         let (web, server, timeouts) = (&service.web, &service.server, &defaults.timeouts);
+        let disk = service.cache.disk.as_ref();
+        let folder = |disk: &DiskConfig| disk.folder.display().to_string();
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
         vec![
@@ -51,6 +55,11 @@ impl Config {
             (
                 "S3REEL_CACHE_MEMORY",
                 format_size(self.service.cache.memory),
+            ),
+            ("S3REEL_CACHE_DIR", disk.map_or_else(String::new, folder)),
+            (
+                "S3REEL_CACHE_DISK",
+                format_size(disk.map_or(DEFAULT_DISK, |disk| disk.capacity)),
             ),
             (
                 "S3REEL_BLOCK_SIZE",

@@ -144,7 +144,7 @@ pub async fn start(
     let metrics = Arc::new(metrics);
     let mut web = config.web;
     let allotment = allot(&mut web, config.server.workers);
-    let cache = Cache::start(config.cache, config.origins.len())
+    let cache = Cache::start(config.cache, config.origins.len(), &metrics)
         .map_err(|error| fault("the cache's thread", &error))?;
     let connections = allotment.streams / config.server.workers.max(1);
     let origins = Origins::connect(
@@ -161,7 +161,7 @@ pub async fn start(
         metrics,
         lifecycle: Arc::new(Lifecycle::default()),
         origins: origins.shared(),
-        blocks: cache.as_ref().map(|cache| Arc::clone(cache.blocks())),
+        tiers: cache.as_ref().map(|cache| cache.tiers().clone()),
     });
     origins.tell(address, config.server.workers);
     if let Some(admin) = admin_address {

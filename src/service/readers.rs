@@ -8,7 +8,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::source::{Opened, Source};
 use crate::cache::directory::MOST_KNOWN;
-use crate::cache::engine::{AskedOrigin, Blocks};
+use crate::cache::disk::{DiskConfig, DiskTier};
+use crate::cache::engine::{AskedOrigin, Blocks, Tiers};
 use crate::cache::{CacheConfig, Cached, Engine};
 use crate::storage::ObjectReader;
 use crate::storage::capability;
@@ -17,7 +18,7 @@ use crate::storage::health::OriginHealth;
 use crate::storage::resume::Resuming;
 use crate::storage::retry::RetryBudget;
 use crate::storage::s3::pace::ReadFor;
-use crate::telemetry::OriginMetrics;
+use crate::telemetry::{Metrics, OriginMetrics};
 
 /// Makes the readers of one origin for all workers, and has what those share.
 #[derive(Clone)]
@@ -74,7 +75,7 @@ pub fn over(cache: Option<&Arc<Engine>>, direct: Arc<dyn ObjectReader>) -> Arc<d
 /// The blocks of all origins, and the runtime that those are asked on.
 pub struct Cache {
     config: CacheConfig,
-    blocks: Arc<Blocks>,
+    tiers: Tiers,
     /// Of how many keys of one origin something is known.
     most_known: usize,
     /// Taken when it ends.
@@ -86,7 +87,11 @@ impl Cache {
     ///
     /// # Errors
     /// When its thread cannot be started.
-    pub fn start(config: CacheConfig, origins: usize) -> io::Result<Option<Self>> {
+    pub fn start(
+        config: CacheConfig,
+        origins: usize,
+        metrics: &Arc<Metrics>,
+    ) -> io::Result<Option<Self>> {
         if config.memory == 0 {
             return Ok(None);
         }
@@ -95,17 +100,19 @@ impl Cache {
             .thread_name("fills")
             .enable_all()
             .build()?;
+        let blocks = Arc::new(Blocks::new(config.memory, config.block_size));
+        let disk = config.disk.as_ref().and_then(|disk| on_disk(disk, metrics));
         Ok(Some(Self {
             config,
-            blocks: Arc::new(Blocks::new(config.memory, config.block_size)),
+            tiers: Tiers { blocks, disk },
             most_known: (MOST_KNOWN / origins.max(1)).max(1),
             runtime: Some(runtime),
         }))
     }
 
-    /// The blocks.
-    pub const fn blocks(&self) -> &Arc<Blocks> {
-        &self.blocks
+    /// Where blocks are kept.
+    pub const fn tiers(&self) -> &Tiers {
+        &self.tiers
     }
 
     /// An engine that fills blocks with what `origin` reads, under the name of this identity; none where
@@ -124,8 +131,25 @@ impl Cache {
             metrics: Arc::clone(&origin.metrics),
             most_known: self.most_known,
         };
-        let blocks = Arc::clone(&self.blocks);
-        Some(Arc::new(Engine::new(self.config, asked, blocks, runtime)))
+        let (config, tiers) = (self.config.clone(), self.tiers.clone());
+        Some(Arc::new(Engine::new(config, asked, tiers, runtime)))
+    }
+}
+
+/// The disk tier. A folder that cannot be used costs the origin more calls and viewers nothing, so it
+/// does not stop the start.
+fn on_disk(config: &DiskConfig, metrics: &Arc<Metrics>) -> Option<Arc<DiskTier>> {
+    match DiskTier::start(config, Arc::clone(metrics)) {
+        Ok(disk) => Some(Arc::new(disk)),
+        Err(error) => {
+            let folder = config.folder.display();
+            let why = match error.kind() {
+                io::ErrorKind::WouldBlock => "another process keeps its blocks there".to_owned(),
+                _ => error.to_string(),
+            };
+            log::error!("nothing is kept on disk: S3REEL_CACHE_DIR={folder}: {why}");
+            None
+        }
     }
 }
 

@@ -2,9 +2,8 @@
 //!
 //! Base units, prefix `s3reel_`, no key in a label. Those of single origins are [`OriginMetrics`].
 
-mod origin;
-
 mod disk;
+mod origin;
 
 use std::time::Duration;
 
@@ -133,11 +132,6 @@ impl Metrics {
             origins: OriginFigures::declare(&register)?,
             cache: CacheFigures::declare(&register)?,
             disk: disk::DiskFigures::declare(&register)?,
-            s3_resumes: register.counters(
-                "s3reel_s3_resumes_total",
-                "Reads that were opened again inside an answer, by reason and outcome.",
-                &["reason", "outcome"],
-            )?,
             registry: registry.clone(),
         };
         let build = IntGauge::with_opts(

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Shared;
+use crate::cache::engine::Tiers;
 use crate::object::RequestKey;
 use crate::object::mount::{Found, Mount};
 use crate::telemetry::Phase;
@@ -91,11 +92,14 @@ async fn purge(request: HttpRequest, shared: web::Data<Arc<Shared>>) -> HttpResp
 }
 
 async fn metrics(shared: web::Data<Arc<Shared>>) -> HttpResponse {
-    if let Some(blocks) = &shared.blocks {
+    if let Some(Tiers { blocks, disk }) = &shared.tiers {
         let holds = blocks.figures();
-        shared
-            .metrics
-            .cache_holds(holds.held, holds.blocks, holds.evicted, holds.wasted);
+        let metrics = &shared.metrics;
+        metrics.cache_holds(holds.held, holds.blocks, holds.evicted, holds.wasted);
+        if let Some(disk) = disk {
+            let holds = disk.figures();
+            metrics.disk_holds(holds.held, holds.blocks, holds.evicted);
+        }
     }
     match shared.metrics.encode() {
         Ok(text) => HttpResponse::Ok()

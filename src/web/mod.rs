@@ -28,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::engine::Blocks;
+use crate::cache::engine::Tiers;
 use crate::object::mount::Routes;
 use crate::object::representation::FieldValue;
 use crate::telemetry::{Lifecycle, Metrics};
@@ -99,8 +99,8 @@ pub struct Shared {
     pub lifecycle: Arc<Lifecycle>,
     /// What is served.
     pub origins: Routes<Arc<Origin>>,
-    /// Blocks in memory, if there is a cache.
-    pub blocks: Option<Arc<Blocks>>,
+    /// Where blocks are kept, if there is a cache.
+    pub tiers: Option<Tiers>,
 }
 
 /// What one worker works with. The readers are its own: their connections belong to its runtime.

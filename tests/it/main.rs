@@ -23,6 +23,7 @@ mod checking;
 mod conditions;
 mod cross_origin;
 mod differential;
+mod disk;
 mod documents;
 mod embedded;
 mod equality;

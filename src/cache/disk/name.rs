@@ -2,8 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-/// A digest, as far as it is used: nobody finds two names with the same one.
+use aws_lc_rs::digest;
+
+/// The front of a SHA-256, as far as it is used: nobody finds two names with the same one.
 pub type Digest = [u8; 16];
+
+/// The digest of several parts in this order.
+#[must_use]
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        // With their lengths, or `ab` and `c` would be `a` and `bc`.
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        context.update(&length.to_le_bytes());
+        context.update(part);
+    }
+    let whole = context.finish();
+    let front = whole.as_ref().first_chunk();
+    front.copied().unwrap_or_default()
+}
 
 /// The name of a block: which object, which version of it, and which block of that. A digest stands
 /// for names that may be longer than file systems take.
@@ -23,9 +40,9 @@ impl BlockName {
     #[must_use]
     pub fn path_in(&self, folder: &Path) -> PathBuf {
         let object = hex(&self.object);
-        let shelf = object.get(..2).unwrap_or("00");
+        let front = object.get(..2).unwrap_or("00");
         let file = format!("{object}-{}-{:x}", hex(&self.version), self.index);
-        folder.join(shelf).join(file)
+        folder.join(front).join(file)
     }
 
     /// The block that a file name says; `None` for files that are not ours.

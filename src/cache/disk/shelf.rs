@@ -115,19 +115,19 @@ impl Shelf {
     /// When our folder cannot be read; a part of it that cannot is left out.
     pub fn find_blocks(&self) -> io::Result<()> {
         let mut found = Vec::new();
-        for shelf in fs::read_dir(&self.folder)? {
-            let shelf = shelf?;
-            if shelf.file_type()?.is_file() {
-                let name = shelf.file_name();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                let name = entry.file_name();
                 if name
                     .to_str()
                     .is_some_and(|name| name.starts_with(UNFINISHED))
                 {
-                    fs::remove_file(shelf.path())?;
+                    fs::remove_file(entry.path())?;
                 }
                 continue;
             }
-            let Ok(files) = fs::read_dir(shelf.path()) else {
+            let Ok(files) = fs::read_dir(entry.path()) else {
                 continue;
             };
             for file in files.flatten() {
