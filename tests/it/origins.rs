@@ -544,6 +544,25 @@ async fn the_listing_has_mounts_where_they_are_and_keys_as_viewers_call_them() {
         let expected = (serde_json::json!(folders), serde_json::json!(keys));
         assert_eq!(list(prefix).await, expected, "{prefix}");
     }
+    // A host's own origin hides what all hosts have.
+    let hiding = vec![
+        origin("/", &main),
+        origin("/old", &old),
+        origin("//films.example/", &old),
+        origin("//films.example/sub", &main),
+    ];
+    let hiding = TestService::of(hiding, |setup| setup.web.browse = Browse::On).await;
+    for (host, folders) in [
+        ("films.example", vec!["b/", "sub/"]),
+        ("other.example", vec!["films/", "old/"]),
+    ] {
+        let mut client = hiding.client().await;
+        client
+            .send(format!("GET /-/list HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        let top = in_time("a listing", client.response("GET")).await.json();
+        assert_eq!(top["folders"], serde_json::json!(folders), "{host}");
+    }
     // What is listed can be fetched under that name.
     assert!(service.get("/archive/deep/er/b/c.mp4", &[]).await.body == content(2, 10));
     for (target, location) in [

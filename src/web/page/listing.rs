@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::object::key::{MAX_KEY_BYTES, MAX_REQUEST_KEY_BYTES, percent_decode};
 use crate::object::media_type;
-use crate::object::mount::{Found, HostName};
+use crate::object::mount::{Found, HostName, Mount};
 use crate::semantics::HttpDate;
 use crate::storage::capability::ListingBy;
 use crate::storage::{ListRequest, Listing, ReadError, ReadErrorKind};
@@ -161,11 +161,16 @@ fn tell(error: &ServeError) {
     }
 }
 
-/// The folders one level down that lead to other origins.
+/// The folders one level down that lead to other origins. A host that has an origin of its own there sees
+/// nothing of what all hosts have below it.
 fn mounts_below(worker: &Worker, host: Option<&HostName>, prefix: &str) -> BTreeSet<String> {
     let mounts = worker.origins.iter();
+    let leads_there = |mount: &Mount| {
+        let found = worker.origins.select(host, mount.path.as_str());
+        found.is_some_and(|found| found.mount == mount)
+    };
     mounts
-        .filter(|(mount, _)| mount.is_of(host))
+        .filter(|(mount, _)| leads_there(mount))
         .filter_map(|(mount, _)| {
             let below = mount.path.as_str().strip_prefix(prefix)?;
             let (folder, _) = below.split_once('/')?;
