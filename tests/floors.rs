@@ -30,7 +30,10 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("actix_", &["web/", "service/"]),
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
-    ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
+    (
+        "hyper",
+        &["storage/s3/", "storage/http/", "embedded_s3/", "check/"],
+    ),
     ("url", &["check/target.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
     ("ipnet", &["web/viewer_address.rs"]),

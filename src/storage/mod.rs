@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod gate;
+pub mod http;
 pub mod resume;
 pub mod retry;
 pub mod s3;

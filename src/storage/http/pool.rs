@@ -1,0 +1,49 @@
+//! Connections to an origin, kept and used again.
+
+use std::error::Error;
+
+use bytes::Buf;
+use hyper::body::Body;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::pace::{PacedConnector, ReadFor};
+use super::{OriginTimeouts, Trust};
+
+/// hyper's client over rustls, whose answers are read at the pace of [`pace`](super::pace).
+pub type PooledClient<B> = Client<HttpsConnector<PacedConnector>, B>;
+
+/// A client with a pool of its own, for the runtime that first uses it. Only the time limit for
+/// connecting is kept by it.
+#[must_use]
+pub fn pooled_client<B>(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+) -> PooledClient<B>
+where
+    B: Body + Send,
+    B::Data: Buf + Send,
+{
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(timeouts.connect));
+    tcp.enforce_http(false);
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(trust.client_config())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(PacedConnector::new(tcp, read_for));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(https)
+}
+
+/// The first error of this type among an error and its causes.
+#[must_use]
+pub fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref())
+}
