@@ -37,7 +37,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("url", &["check/target.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
     ("ipnet", &["web/viewer_address.rs"]),
-    ("rustix", &["service/descriptors.rs"]),
+    ("rustix", &["service/descriptors.rs", "storage/file/"]),
+    ("cap_std", &["storage/file/"]),
     (
         "tokio::",
         &[

@@ -10,7 +10,8 @@ use crate::object::ObjectKey;
 use crate::semantics::range_specifier::{RangeSpec, Resolved};
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::{
-    BoxFuture, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source,
+    BoxFuture, Capabilities, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served,
+    Source,
 };
 
 /// A reader that keeps blocks and what it knows of objects, and asks another for the rest.
@@ -119,5 +120,9 @@ impl ObjectReader for Cached {
                 served,
             })
         })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }

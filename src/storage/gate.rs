@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::error::{ReadError, ReadErrorKind};
-use super::{BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use super::{BoxFuture, Capabilities, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
 use crate::object::ObjectKey;
 
 /// How long a call may queue. A queue that is longer than a moment only adds to what viewers wait.
@@ -101,6 +101,10 @@ impl<R: ObjectReader> ObjectReader for Gated<R> {
             let _permit = self.gate.pass(&key).await?;
             self.inner.head(key).await
         })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }
 

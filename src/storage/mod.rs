@@ -4,7 +4,9 @@
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
 //! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another. [`s3`] is the innermost and the only place that knows the AWS SDK.
 
+pub mod capability;
 pub mod error;
+pub mod file;
 pub mod gate;
 pub mod http;
 pub mod resume;
@@ -23,6 +25,7 @@ use futures_core::Stream;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 
+pub use capability::{Capabilities, Listable, Versions};
 pub use error::{Fault, ReadError, ReadErrorKind};
 pub use version::VersionPin;
 
@@ -167,6 +170,11 @@ pub trait ObjectReader: Send + Sync {
 
     /// Asks what an object is, without its bytes.
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>>;
+
+    /// What its origin can promise. Wrappers pass on what they wrap.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
 }
 
 /// One page of a listing.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::error::ReadError;
 use super::retry::{RetryBudget, with_retries};
 use super::version::PinnedVersion;
-use super::{BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use super::{BoxFuture, Capabilities, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
 use crate::object::ObjectKey;
 use crate::telemetry::Metrics;
 
@@ -77,6 +77,10 @@ impl ObjectReader for Resuming {
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move { self.again(|| self.inner.head(key.clone())).await })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 }
 
