@@ -32,12 +32,20 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "config/settings.rs"]),
     (
         "hyper",
-        &["storage/s3/", "storage/http/", "embedded_s3/", "check/"],
+        &[
+            "storage/s3/",
+            "storage/http/",
+            "storage/databricks/",
+            "embedded_s3/",
+            "check/",
+        ],
     ),
     ("url", &["check/target.rs"]),
     ("prometheus", &["telemetry/metrics.rs"]),
     ("ipnet", &["web/viewer_address.rs"]),
     ("rustix", &["service/descriptors.rs", "storage/file/"]),
+    ("base64", &["storage/databricks/"]),
+    ("percent_encoding", &["storage/databricks/"]),
     ("cap_std", &["storage/file/"]),
     (
         "tokio::",

@@ -2,9 +2,13 @@
 //!
 //! A reader is asked for one version and one range and gives a body whose every byte has been
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
-//! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another. [`s3`] is the innermost and the only place that knows the AWS SDK.
+//! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another.
+//! Innermost is the reader of an origin: [`s3`], the only place that knows the AWS SDK, [`file`] or
+//! [`databricks`]. What the latter needs of HTTP is in [`http`], and what each can promise is
+//! [`capability`].
 
 pub mod capability;
+pub mod databricks;
 pub mod error;
 pub mod file;
 pub mod gate;

@@ -1,6 +1,7 @@
 //! Connections to an origin, kept and used again.
 
 use std::error::Error;
+use std::io;
 
 use bytes::Buf;
 use hyper::body::Body;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::pace::{PacedConnector, ReadFor};
 use super::{OriginTimeouts, Trust};
+use crate::storage::error::{BadAnswer, ReadErrorKind};
 
 /// hyper's client over rustls, whose answers are read at the pace of [`pace`](super::pace).
 pub type PooledClient<B> = Client<HttpsConnector<PacedConnector>, B>;
@@ -39,6 +41,20 @@ where
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .build(https)
+}
+
+/// What kind of failure it is that a request had no answer.
+#[must_use]
+pub fn failure(error: &hyper_util::client::legacy::Error) -> ReadErrorKind {
+    let io: Option<&io::Error> = cause(error);
+    let hyper: Option<&hyper::Error> = cause(error);
+    if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+        ReadErrorKind::TimedOut
+    } else if hyper.is_some_and(hyper::Error::is_parse) {
+        ReadErrorKind::BadAnswer(BadAnswer::Malformed)
+    } else {
+        ReadErrorKind::Unreachable
+    }
 }
 
 /// The first error of this type among an error and its causes.
