@@ -18,10 +18,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_core::Stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -135,7 +138,7 @@ impl Workspace {
             files: BTreeMap::new(),
             tokens: BTreeMap::new(),
             tokens_given: 0,
-            token_lifetime: Duration::from_secs(3600),
+            token_lifetime: Duration::from_hours(1),
             refuses_client: false,
             troubles: VecDeque::new(),
             token_troubles: VecDeque::new(),
@@ -290,7 +293,7 @@ async fn respond(request: Request<Incoming>, state: &Mutex<State>) -> Answer {
     let body = body
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
     let mut state = state.lock().expect("nobody panicked");
     let path = decoded(parts.uri.path());
@@ -619,33 +622,43 @@ fn full(bytes: impl Into<Bytes>) -> BoxBody<Bytes, std::io::Error> {
         .boxed()
 }
 
-/// Bytes, and then the end of the connection.
+/// Bytes, and when they have been sent the end of the connection.
 fn broken(bytes: Bytes) -> BoxBody<Bytes, std::io::Error> {
-    let mut pieces = VecDeque::from([
-        Ok(Frame::data(bytes)),
-        Err(std::io::ErrorKind::ConnectionReset.into()),
-    ]);
-    http_body_util::BodyExt::boxed(StreamBody::new(Pieces(move || {
-        std::task::Poll::Ready(pieces.pop_front())
-    })))
+    // What is sent is flushed when the body has nothing at the moment; an error at once would come first.
+    const TURNS: usize = 100;
+    let mut bytes = Some(bytes);
+    let mut turns = 0;
+    let pieces = Pieces(move |cx: &mut Context<'_>| {
+        if let Some(bytes) = bytes.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        turns += 1;
+        if turns < TURNS {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    });
+    http_body_util::BodyExt::boxed(StreamBody::new(pieces))
 }
 
 /// Nothing, for ever.
 fn silent() -> BoxBody<Bytes, std::io::Error> {
-    http_body_util::BodyExt::boxed(StreamBody::new(Pieces(|| std::task::Poll::Pending)))
+    let pieces = Pieces(|_: &mut Context<'_>| Poll::Pending);
+    http_body_util::BodyExt::boxed(StreamBody::new(pieces))
 }
 
 type Piece = Result<Frame<Bytes>, std::io::Error>;
 
 struct Pieces<F>(F);
 
-impl<F: FnMut() -> std::task::Poll<Option<Piece>> + Unpin> futures_core::Stream for Pieces<F> {
+impl<F> Stream for Pieces<F>
+where
+    F: FnMut(&mut Context<'_>) -> Poll<Option<Piece>> + Unpin,
+{
     type Item = Piece;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        (self.0)()
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        (self.0)(cx)
     }
 }
