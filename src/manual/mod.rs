@@ -8,6 +8,8 @@ pub mod semantics {}
 pub mod playing {}
 #[doc = include_str!("configuration.md")]
 pub mod configuration {}
+#[doc = include_str!("origins.md")]
+pub mod origins {}
 #[doc = include_str!("errors.md")]
 pub mod errors {}
 #[doc = include_str!("operating.md")]

@@ -1,42 +1,42 @@
-//! What an origin can promise, and what follows where it cannot.
+//! What an origin can promise of its objects.
 //!
-//! All that follows from versions that cannot be told apart is decided by
+//! All that follows where versions cannot be told apart is decided by
 //! [`VersionPin::of`](super::VersionPin::of): without a strong entity tag there is none, so nothing is kept,
 //! opened again, sent in several parts or continued by `If-Range`. A reader that cannot be sure of
 //! a version gives it a weak tag and has nothing else to do.
 
-/// What a reader promises of every object.
+/// What an origin can promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// How versions of an object are told apart.
-    pub versions: Versions,
-    /// Whether objects can be listed.
-    pub listing: Listable,
+    /// What tells the versions of an object apart.
+    pub validator: Validator,
+    /// Whether it can say what it has.
+    pub listing: ListingBy,
 }
 
-/// How versions of an object are told apart.
+/// What tells the versions of an object apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Versions {
-    /// Each has a strong entity tag from its first moment.
-    Tagged,
-    /// Each has a strong entity tag once it has been left alone for a while, and a weak one before:
-    /// the origin knows the second of the last change and no more (RFC 9110 section 8.8.2.2).
-    TaggedWhenSettled,
+pub enum Validator {
+    /// An entity tag that is another one for other bytes (RFC 9110 section 8.8.1).
+    Strong,
+    /// The second of the last change, of which the reader makes a strong tag once it is long over, and a
+    /// weak one before (RFC 9110 section 8.8.2.2).
+    StrongWhenSettled,
 }
 
-/// Whether objects can be listed.
+/// How an origin lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listable {
-    /// By prefix, in pages.
-    ByPrefix,
+pub enum ListingBy {
+    /// By any prefix of keys.
+    Prefix,
     /// Not at all.
-    No,
+    Nothing,
 }
 
 impl Capabilities {
     /// All that S3 can.
     pub const ALL: Self = Self {
-        versions: Versions::Tagged,
-        listing: Listable::ByPrefix,
+        validator: Validator::Strong,
+        listing: ListingBy::Prefix,
     };
 }

@@ -3,7 +3,7 @@
 //! A reader is asked for one version and one range and gives a body whose every byte has been
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
 //! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another.
-//! Innermost is the reader of an origin: [`s3`], the only place that knows the AWS SDK, [`file`] or
+//! Innermost is the reader of an origin: [`s3`], the only place that knows the AWS SDK, [`mod@file`] or
 //! [`databricks`]. What the latter needs of HTTP is in [`http`], and what each can promise is
 //! [`capability`].
 
@@ -29,7 +29,7 @@ use futures_core::Stream;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 
-pub use capability::{Capabilities, Listable, Versions};
+pub use capability::Capabilities;
 pub use error::{Fault, ReadError, ReadErrorKind};
 pub use version::VersionPin;
 

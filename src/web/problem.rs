@@ -305,6 +305,16 @@ mod tests {
     }
 
     #[test]
+    fn who_operates_a_workspace_is_told_what_to_check() {
+        let kind = ReadErrorKind::BadAnswer(BadAnswer::SignInPage);
+        let error = ServeError::Read(ReadError::new(kind, "download of film.mp4"));
+        assert_eq!(error.status().as_u16(), 502);
+        for what in ["sign in", "check", "address", "credentials", "network"] {
+            assert!(error.detail().contains(what), "{}", error.detail());
+        }
+    }
+
+    #[test]
     fn a_problem_says_what_to_do_and_tells_no_internals() {
         let cause = ReadError::new(ReadErrorKind::Misconfigured, "GetObject secret-key")
             .because("InvalidAccessKeyId: AKIASECRET");

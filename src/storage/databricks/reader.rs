@@ -15,7 +15,7 @@ use super::version::DatedVersion;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::range_specifier::IntRange;
 use crate::semantics::{InclRange, RangeSpec, RangesSpecifier};
-use crate::storage::capability::{Capabilities, Listable, Versions};
+use crate::storage::capability::{Capabilities, ListingBy, Validator};
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::http::CheckedBody;
 use crate::storage::http::answer::{Extent, within_reach};
@@ -251,8 +251,8 @@ impl ObjectReader for DatabricksReader {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            versions: Versions::TaggedWhenSettled,
-            listing: Listable::ByPrefix,
+            validator: Validator::StrongWhenSettled,
+            listing: ListingBy::Prefix,
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use s3reel::storage::capability::{ListingBy, Validator};
 use s3reel::storage::databricks::{DatabricksReader, WorkspaceUrl};
 use s3reel::storage::http::ReadFor;
-use s3reel::storage::{Listable, ObjectReader, ReadErrorKind, VersionPin, Versions};
+use s3reel::storage::{ObjectReader, ReadErrorKind, VersionPin};
 use s3reel::telemetry::Metrics;
 
 use super::{head, open, request};
@@ -79,16 +80,16 @@ async fn a_reader_can_what_it_says() {
         let readers = origin.readers().await;
         let capabilities = readers.reader.capabilities();
         assert_eq!(capabilities, readers.bare.capabilities(), "{name}");
-        assert_eq!(capabilities.listing, Listable::ByPrefix, "{name}");
+        assert_eq!(capabilities.listing, ListingBy::Prefix, "{name}");
         match &origin {
             // Changed this very second.
             Origin::Databricks(workspace) => workspace.put_at("film.mp4", content(1, 10), now()),
             Origin::S3(_) | Origin::File(_) => origin.put("film.mp4", content(1, 10)).await,
         }
         let known = head(&*readers.reader, "film.mp4").await.unwrap();
-        let at_once = match capabilities.versions {
-            Versions::Tagged => true,
-            Versions::TaggedWhenSettled => false,
+        let at_once = match capabilities.validator {
+            Validator::Strong => true,
+            Validator::StrongWhenSettled => false,
         };
         assert_eq!(VersionPin::of(&known).is_some(), at_once, "{name}");
         // A weak tag there is in any case, for those who have seen the object before.
