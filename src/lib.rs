@@ -15,7 +15,7 @@
 //! 5. [`cli`]: arguments, signals, exit codes.
 //!
 //! The [`manual`] has chapters on the architecture, the promises and their tests, settings,
-//! errors, operation, checking, playing, performance and the decisions behind it all.
+//! origins, errors, operation, checking, playing, performance and the decisions behind it all.
 
 pub mod cache;
 pub mod check;

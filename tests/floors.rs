@@ -40,8 +40,11 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "check/",
         ],
     ),
-    ("url", &["check/target.rs"]),
-    ("prometheus", &["telemetry/metrics.rs"]),
+    ("url", &["check/target.rs", "storage/s3/config.rs"]),
+    (
+        "prometheus",
+        &["telemetry/metrics.rs", "telemetry/metrics/"],
+    ),
     ("ipnet", &["web/viewer_address.rs"]),
     ("rustix", &["service/descriptors.rs", "storage/file/"]),
     ("base64", &["storage/databricks/"]),

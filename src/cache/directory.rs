@@ -12,8 +12,8 @@ use super::identity::ObjectIdentity;
 use crate::object::{ObjectKey, Representation};
 use crate::storage::{Fault, ReadError, ReadErrorKind};
 
-/// Keys that are known at once. Each costs about a kilobyte.
-const MOST_ENTRIES: usize = 16 * 1024;
+/// Keys of all origins that are known at once. Each costs about a kilobyte.
+pub const MOST_KNOWN: usize = 16 * 1024;
 
 /// Longest that a key is believed not to be there: whoever has just stored it wants to see it.
 const NOT_HERE: Duration = Duration::from_secs(1);
@@ -60,10 +60,11 @@ pub struct Question {
     pub begun: Instant,
 }
 
-/// All keys that are known.
+/// All keys of an origin that are known.
 pub struct Directory {
     ttl: Duration,
     stale_if_error: Duration,
+    most: usize,
     entries: Mutex<Entries>,
 }
 
@@ -92,15 +93,16 @@ enum What {
 
 impl Directory {
     /// Knows nothing. What it learns is believed for `ttl`, and if S3 cannot be asked then, for
-    /// `stale_if_error` longer.
+    /// `stale_if_error` longer. It knows `most` keys at once.
     #[must_use]
-    pub fn new(ttl: Duration, stale_if_error: Duration) -> Self {
+    pub fn new(ttl: Duration, stale_if_error: Duration, most: usize) -> Self {
         Self {
             ttl,
             stale_if_error,
+            most,
             entries: Mutex::new(Entries {
                 known: HashMap::new(),
-                queue: Fifo::new(u64::try_from(MOST_ENTRIES).unwrap_or(u64::MAX)),
+                queue: Fifo::new(u64::try_from(most).unwrap_or(u64::MAX)),
                 asked: HashMap::new(),
             }),
         }
@@ -176,7 +178,7 @@ impl Directory {
                         known: Arc::clone(&known),
                         not_before: None,
                     };
-                    entries.put(key, what);
+                    entries.put(self.most, key, what);
                 }
                 Ok(known)
             }
@@ -193,7 +195,7 @@ impl Directory {
                         known: Arc::clone(old),
                         not_before: Some(now + AFTER_FAILURE),
                     };
-                    entries.put(key, what);
+                    entries.put(self.most, key, what);
                     return Ok(Arc::clone(old));
                 }
                 let why = Arc::new(error);
@@ -203,7 +205,7 @@ impl Directory {
                             why: Arc::clone(&why),
                             until: now + NOT_HERE.min(self.ttl),
                         };
-                        entries.put(key, what);
+                        entries.put(self.most, key, what);
                     }
                     kind if kind.fault() != Fault::Upstream => entries.remove(key),
                     _ => {}
@@ -247,12 +249,12 @@ impl Entries {
         }
     }
 
-    fn put(&mut self, key: &ObjectKey, what: What) {
+    fn put(&mut self, most: usize, key: &ObjectKey, what: What) {
         if let Some(slot) = self.known.get_mut(key) {
             slot.what = what;
             return;
         }
-        while self.known.len() >= MOST_ENTRIES {
+        while self.known.len() >= most {
             let Self { known, queue, .. } = self;
             let gone = queue.evict(|key| match known.get_mut(key) {
                 Some(slot) => Fate::Used(std::mem::take(&mut slot.uses)),

@@ -25,7 +25,7 @@ use crate::storage::gate::Gate;
 use crate::storage::retry::RetryBudget;
 use crate::storage::version::PinnedVersion;
 use crate::storage::{Body, ObjectRead, ObjectReader, ReadRequest};
-use crate::telemetry::{Metrics, RequestId};
+use crate::telemetry::{OriginMetrics, RequestId};
 
 /// How long a run goes on that nobody wants. Players leave and come back a little further on, and
 /// the rest of a block is cheaper than asking for the block again.
@@ -37,19 +37,35 @@ pub type SharedError = Arc<ReadError>;
 /// The blocks of objects.
 pub type Blocks = Store<ObjectIdentity, SharedError>;
 
-/// What all workers share.
+/// The origin that an engine asks, and how much it may.
+pub struct AskedOrigin {
+    /// What tells its objects from those of other origins.
+    pub origin: Arc<str>,
+    /// Its reader, whose connections are of the engine's runtime.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Holds for the whole of each run.
+    pub gate: Arc<Gate>,
+    /// That of all calls of this origin that are made again.
+    pub budget: Arc<RetryBudget>,
+    /// What is counted.
+    pub metrics: Arc<OriginMetrics>,
+    /// Of how many keys something is known at once.
+    pub most_known: usize,
+}
+
+/// What all workers share of one origin.
 pub struct Engine {
     /// Which origin this is of.
     origin: Arc<str>,
     config: CacheConfig,
-    /// The blocks.
+    /// The blocks, those of other origins among them.
     pub blocks: Arc<Blocks>,
     directory: Directory,
     reader: Arc<dyn ObjectReader>,
     gate: Arc<Gate>,
     budget: Arc<RetryBudget>,
     runtime: Handle,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -82,21 +98,26 @@ pub enum Told {
 }
 
 impl Engine {
-    /// An engine over a reader of an origin, whose calls are made on `runtime`. `gate` holds for the
-    /// whole of each run; `budget` is that of all calls that are made again.
+    /// An engine for one origin, whose calls are made on `runtime`. It keeps what it reads in `blocks`,
+    /// which may be those of other origins too.
     #[must_use]
     pub fn new(
-        origin: Arc<str>,
         config: CacheConfig,
-        reader: Arc<dyn ObjectReader>,
-        gate: Arc<Gate>,
-        budget: Arc<RetryBudget>,
+        asked: AskedOrigin,
+        blocks: Arc<Blocks>,
         runtime: Handle,
-        metrics: Arc<Metrics>,
     ) -> Self {
+        let AskedOrigin {
+            origin,
+            reader,
+            gate,
+            budget,
+            metrics,
+            most_known,
+        } = asked;
         Self {
-            blocks: Arc::new(Store::new(config.memory, config.block_size)),
-            directory: Directory::new(config.metadata_ttl, config.stale_if_error),
+            blocks,
+            directory: Directory::new(config.metadata_ttl, config.stale_if_error, most_known),
             origin,
             config,
             reader,
@@ -115,7 +136,7 @@ impl Engine {
 
     /// What is counted.
     #[must_use]
-    pub const fn metrics(&self) -> &Arc<Metrics> {
+    pub const fn metrics(&self) -> &Arc<OriginMetrics> {
         &self.metrics
     }
 
@@ -160,7 +181,8 @@ impl Engine {
     /// Forgets what is known of a key, and its blocks.
     pub fn purge(&self, key: &ObjectKey) {
         self.directory.forget(key);
-        self.blocks.forget(|identity| identity.key() == key);
+        self.blocks
+            .forget(|identity| identity.is_of(&self.origin, key));
     }
 
     /// The budget of calls that are made again.
@@ -172,13 +194,6 @@ impl Engine {
     /// Takes note that a version is not there any more.
     pub fn is_gone(&self, identity: &ObjectIdentity) {
         self.directory.forget_version(identity);
-    }
-
-    /// Brings the figures up to date.
-    pub fn tell_figures(&self) {
-        let holds = self.blocks.figures();
-        self.metrics
-            .cache_holds(holds.held, holds.blocks, holds.evicted, holds.wasted);
     }
 
     /// Begins to fill a run.

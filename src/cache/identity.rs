@@ -46,6 +46,12 @@ impl ObjectIdentity {
         &self.0.key
     }
 
+    /// Whether it is a version of this object.
+    #[must_use]
+    pub fn is_of(&self, origin: &Arc<str>, key: &ObjectKey) -> bool {
+        self.0.origin == *origin && self.0.key == *key
+    }
+
     /// Length of the whole object in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {

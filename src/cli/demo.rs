@@ -17,13 +17,14 @@ use crate::config::{
 use crate::embedded_s3::directory::Directory;
 use crate::embedded_s3::shelf::Shelf;
 use crate::embedded_s3::{BUCKET, EmbeddedS3, samples};
+use crate::object::BucketName;
 use crate::object::representation::FieldValue;
-use crate::object::{BucketName, KeyPrefix};
 use crate::service::descriptors;
 use crate::service::listen::listen_or_free;
+use crate::service::origin::{OriginConfig, OriginSource};
 use crate::service::{self, ServerConfig, ServiceConfig};
 use crate::storage::s3::S3Config;
-use crate::storage::s3::client::{Access, OriginTimeouts};
+use crate::storage::s3::client::Access;
 use crate::telemetry::logging::{self, LogFormat};
 use crate::web::streams::StreamLimits;
 use crate::web::viewer_address::TrustedProxies;
@@ -105,24 +106,19 @@ async fn demo(listen: SocketAddr, shelf: Shelf) -> Result<(), String> {
 /// The same service as `serve` runs, with the demo's own settings: nothing from the environment,
 /// the page on, no CORS, an end without ceremony.
 fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> {
-    let timeouts = OriginTimeouts::default();
+    let bucket = BucketName::parse(BUCKET).map_err(|error| error.to_string())?;
     let cache_control = FieldValue::parse(DEFAULT_CACHE_CONTROL)
         .ok_or_else(|| "the default Cache-Control is none".to_owned())?;
     Ok(ServiceConfig {
-        s3: S3Config {
-            bucket: BucketName::parse(BUCKET).map_err(|error| error.to_string())?,
-            prefix: KeyPrefix::default(),
-            force_path_style: None,
-            access: Access::Explicit(s3.access().clone()),
-            timeouts,
-        },
+        origins: vec![OriginConfig::of(OriginSource::S3(Box::new(S3Config::of(
+            bucket,
+            Access::Explicit(s3.access().clone()),
+        ))))],
         web: WebConfig {
-            prefix: KeyPrefix::default(),
             cors: CorsPolicy::Off,
             cache_control,
             browse: Browse::On,
             keep_alive: DEFAULT_KEEP_ALIVE,
-            origin_total: timeouts.total,
             viewer_hold: DEFAULT_VIEWER_HOLD,
             streams: StreamLimits::default(),
             trusted_proxies: TrustedProxies::default(),

@@ -5,6 +5,9 @@
 
 mod cache;
 pub mod faults;
+pub mod origin_url;
+mod origins;
+mod parameters;
 pub mod settings;
 pub mod summary;
 
@@ -12,9 +15,9 @@ use std::net::SocketAddr;
 
 use crate::connection::ViewerLimits;
 use crate::object::representation::FieldValue;
-use crate::object::{BucketName, KeyPrefix};
+use crate::service::origin::DEFAULT_CONCURRENCY;
 use crate::service::{ServerConfig, ServiceConfig};
-use crate::storage::s3::S3Config;
+use crate::storage::databricks;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
 use crate::units::parse_size;
@@ -22,6 +25,7 @@ use crate::web::streams::StreamLimits;
 use crate::web::viewer_address::TrustedProxies;
 use crate::web::{Browse, CorsPolicy, Hosts, WebConfig};
 use faults::{Faults, Reader};
+use origin_url::Defaults;
 use settings::Settings;
 
 /// Everything that `s3reel serve` runs with.
@@ -33,6 +37,8 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// What holds for origins that do not say otherwise.
+    pub origin_defaults: Defaults,
     /// The service itself.
     pub service: ServiceConfig,
 }
@@ -43,46 +49,61 @@ impl Config {
     /// # Errors
     /// Every fault there is, each with its variable, its value and what is allowed.
     pub fn parse(settings: &Settings) -> Result<Self, Faults> {
+        Self::parse_with(settings, |name| std::env::var(name).ok())
+    }
+
+    /// The same, with the variables that are not ours (`DATABRICKS_*`) from wherever `variable` looks.
+    ///
+    /// # Errors
+    /// Those of [`Config::parse`].
+    pub fn parse_with(
+        settings: &Settings,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Faults> {
         let mut read = Reader::default();
         let listen = read.address("S3REEL_LISTEN", settings.listen.as_ref());
         let admin_listen = admin_listen(&mut read, settings.admin_listen.as_ref());
-        let bucket = bucket(&mut read, settings.bucket.as_ref());
-        let prefix = read.optional("S3REEL_PREFIX", settings.prefix.as_ref(), |text| {
-            KeyPrefix::parse(text).map_err(|error| error.to_string())
-        });
         let log_format = read.optional("S3REEL_LOG_FORMAT", settings.log_format.as_ref(), |text| {
             LogFormat::parse(text).ok_or_else(|| "`text` or `json`".to_owned())
         });
         let timeouts = timeouts(&mut read, settings);
         let server = server(&mut read, settings);
-        let web = web(&mut read, settings, prefix.clone().unwrap_or_default());
+        let cors = read.optional(
+            "S3REEL_CORS_ORIGINS",
+            settings.cors_origins.as_ref(),
+            |text| CorsPolicy::parse(text).map_err(|error| error.to_string()),
+        );
+        let web = web(&mut read, settings, cors.clone());
+        let concurrency = concurrency(&mut read, settings);
         let force_path_style = read.switch(
             "S3REEL_FORCE_PATH_STYLE",
             settings.force_path_style.as_ref(),
         );
         let anonymous = read.switch("S3REEL_ANONYMOUS", settings.anonymous.as_ref());
         let cache = cache::cache(&mut read, settings);
-        // Without a bucket there is a fault, and so no configuration.
-        let (Some(bucket), Some(mut web)) = (bucket, web) else {
+        let origin_defaults = Defaults {
+            timeouts,
+            concurrency,
+            force_path_style,
+            access: match anonymous {
+                Some(true) => Access::Anonymous,
+                Some(false) | None => Access::Chain,
+            },
+            cors,
+            workspace: databricks::credentials::from_variables(variable),
+        };
+        let origins = origins::origins(&mut read, settings, &origin_defaults);
+        // Without one there is a fault, and so no configuration.
+        let Some(web) = web else {
             return Err(read.into_faults());
         };
-        web.origin_total = timeouts.total;
         let config = Self {
             listen: listen.unwrap_or(DEFAULT_LISTEN),
             admin_listen,
             log_format: log_format.unwrap_or_default(),
+            origin_defaults,
             service: ServiceConfig {
-                s3: S3Config {
-                    bucket,
-                    prefix: prefix.unwrap_or_default(),
-                    force_path_style,
-                    access: if anonymous == Some(true) {
-                        Access::Anonymous
-                    } else {
-                        Access::Chain
-                    },
-                    timeouts,
-                },
+                origins,
                 web,
                 server,
                 cache,
@@ -108,19 +129,6 @@ pub const DEFAULT_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_se
 
 /// `S3REEL_VIEWER_HOLD`'s default, longer than the gaps between a playing viewer's reads.
 pub const DEFAULT_VIEWER_HOLD: std::time::Duration = std::time::Duration::from_secs(10);
-
-fn bucket(read: &mut Reader, text: Option<&String>) -> Option<BucketName> {
-    if text.is_none() {
-        read.fault(
-            "S3REEL_BUCKET",
-            None,
-            "the name of the bucket to serve; it is required",
-        );
-    }
-    read.optional("S3REEL_BUCKET", text, |text| {
-        BucketName::parse(text).map_err(|error| error.to_string())
-    })
-}
 
 fn admin_listen(read: &mut Reader, text: Option<&String>) -> Option<SocketAddr> {
     match text.map(String::as_str) {
@@ -160,6 +168,18 @@ fn timeouts(read: &mut Reader, settings: &Settings) -> OriginTimeouts {
     }
 }
 
+fn concurrency(read: &mut Reader, settings: &Settings) -> usize {
+    read.optional(
+        "S3REEL_ORIGIN_CONCURRENCY",
+        settings.origin_concurrency.as_ref(),
+        |text| match text.parse() {
+            Ok(calls @ 1..=1_000_000) => Ok(calls),
+            _ => Err("a whole number from 1 to 1000000".to_owned()),
+        },
+    )
+    .unwrap_or(DEFAULT_CONCURRENCY)
+}
+
 fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
     let default = ServerConfig::default();
     ServerConfig {
@@ -179,16 +199,6 @@ fn server(read: &mut Reader, settings: &Settings) -> ServerConfig {
                 settings.request_head_timeout.as_ref(),
             )
             .unwrap_or(default.request_head_timeout),
-        origin_concurrency: read
-            .optional(
-                "S3REEL_ORIGIN_CONCURRENCY",
-                settings.origin_concurrency.as_ref(),
-                |text| match text.parse() {
-                    Ok(calls @ 1..=1_000_000) => Ok(calls),
-                    _ => Err("a whole number from 1 to 1000000".to_owned()),
-                },
-            )
-            .unwrap_or(default.origin_concurrency),
         viewer: viewer_limits(read, settings),
         drain_delay: read
             .duration("S3REEL_DRAIN_DELAY", settings.drain_delay.as_ref())
@@ -214,12 +224,7 @@ fn viewer_limits(read: &mut Reader, settings: &Settings) -> ViewerLimits {
     }
 }
 
-fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebConfig> {
-    let cors = read.optional(
-        "S3REEL_CORS_ORIGINS",
-        settings.cors_origins.as_ref(),
-        |text| CorsPolicy::parse(text).map_err(|error| error.to_string()),
-    );
+fn web(read: &mut Reader, settings: &Settings, cors: Option<CorsPolicy>) -> Option<WebConfig> {
     let cache_control = read.optional(
         "S3REEL_CACHE_CONTROL",
         settings.cache_control.as_ref(),
@@ -237,7 +242,6 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
     let streams = stream_limits(read, settings);
     let trusted_proxies = trusted_proxies(read, settings);
     Some(WebConfig {
-        prefix,
         cors: cors.unwrap_or(CorsPolicy::Any),
         cache_control: match cache_control {
             Some(value) => value,
@@ -249,7 +253,6 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
             Browse::Off
         },
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
-        origin_total: OriginTimeouts::default().total,
         viewer_hold: viewer_hold.unwrap_or(DEFAULT_VIEWER_HOLD),
         streams,
         trusted_proxies,
@@ -295,6 +298,7 @@ fn trusted_proxies(read: &mut Reader, settings: &Settings) -> TrustedProxies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::origin::OriginSource;
 
     fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         let mut settings = Settings {
@@ -310,8 +314,10 @@ mod tests {
         let config = Config::parse(&settings(|_| {})).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.admin_listen.unwrap().to_string(), "127.0.0.1:9091");
-        assert_eq!(config.service.s3.bucket.as_str(), "media");
-        assert_eq!(config.service.s3.prefix.as_str(), "");
+        assert_eq!(config.service.origins.len(), 1);
+        assert_eq!(config.service.origins[0].source.to_string(), "s3://media/");
+        assert_eq!(config.service.origins[0].mount.to_string(), "/");
+        assert_eq!(config.service.origins[0].concurrency, 256);
         assert_eq!(config.service.web.cors, CorsPolicy::Any);
         assert_eq!(config.service.web.browse, Browse::Off);
         assert_eq!(config.service.web.keep_alive.as_secs(), 75);
@@ -332,6 +338,7 @@ mod tests {
             settings.force_path_style = Some("false".to_owned());
             settings.anonymous = Some("true".to_owned());
             settings.origin_idle_timeout = Some("250ms".to_owned());
+            settings.origin_concurrency = Some("7".to_owned());
             settings.log_format = Some("json".to_owned());
             settings.drain_delay = Some("0s".to_owned());
         }))
@@ -340,13 +347,16 @@ mod tests {
         assert_eq!(config.admin_listen, None);
         assert_eq!(config.log_format, LogFormat::Json);
         let service = config.service;
-        assert_eq!(service.web.prefix.as_str(), "films/");
-        assert_eq!(service.s3.prefix.as_str(), "films/");
+        let OriginSource::S3(s3) = &service.origins[0].source else {
+            panic!("{:?}", service.origins);
+        };
+        assert_eq!(s3.prefix.as_str(), "films/");
         assert_eq!(service.web.cors, CorsPolicy::Off);
         assert_eq!(service.web.browse, Browse::On);
-        assert_eq!(service.s3.force_path_style, Some(false));
-        assert!(matches!(service.s3.access, Access::Anonymous));
-        assert_eq!(service.s3.timeouts.idle.as_millis(), 250);
+        assert_eq!(s3.force_path_style, Some(false));
+        assert!(matches!(s3.access, Access::Anonymous));
+        assert_eq!(s3.timeouts.idle.as_millis(), 250);
+        assert_eq!(service.origins[0].concurrency, 7);
         assert_eq!(service.server.drain_delay.as_millis(), 0);
     }
 

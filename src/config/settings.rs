@@ -6,7 +6,12 @@ use clap::{Args, CommandFactory};
 /// would stop at the first wrong one.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Settings {
-    /// The bucket to serve.
+    /// What to serve where, repeatable: `PATH=URL` such as `/=s3://films/published`,
+    /// `/old=s3://archive?region=eu-north-1`, `/local=file:/srv/media`,
+    /// `/uc=databricks:/Volumes/c/s/v` or `//host/path=URL`.
+    #[arg(long = "origin", env = "S3REEL_ORIGINS", value_name = "PATH=URL")]
+    pub origins: Vec<String>,
+    /// The bucket to serve: short for `--origin /=s3://NAME/PREFIX`.
     #[arg(long, env = "S3REEL_BUCKET", value_name = "NAME")]
     pub bucket: Option<String>,
     /// Serve only keys under this prefix; it ends at a `/`, added if missing.
@@ -158,7 +163,11 @@ mod tests {
             let Some(flag) = argument.get_long().filter(|flag| *flag != "help") else {
                 continue;
             };
-            let variable = format!("S3REEL_{}", flag.to_uppercase().replace('-', "_"));
+            let variable = match flag {
+                // One of them, and all of them.
+                "origin" => "S3REEL_ORIGINS".to_owned(),
+                _ => format!("S3REEL_{}", flag.to_uppercase().replace('-', "_")),
+            };
             let env = argument
                 .get_env()
                 .map(|env| env.to_string_lossy().into_owned());

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use super::Config;
+use crate::object::mount::Mount;
+use crate::service::origin::{OriginConfig, OriginSource};
+use crate::storage::s3::S3Config;
 use crate::storage::s3::client::Access;
 use crate::units::{format_duration, format_size};
 use crate::web::{Browse, CorsPolicy};
@@ -16,14 +19,22 @@ impl Config {
             listen,
             admin_listen,
             log_format,
+            origin_defaults: defaults,
             service,
         } = self;
-        let (s3, web, server) = (&service.s3, &service.web, &service.server);
+        let (web, server, timeouts) = (&service.web, &service.server, &defaults.timeouts);
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
         vec![
-            ("S3REEL_BUCKET", s3.bucket.to_string()),
-            ("S3REEL_PREFIX", s3.prefix.to_string()),
+            ("S3REEL_ORIGINS", origins(&service.origins)),
+            (
+                "S3REEL_BUCKET",
+                short(&service.origins, |s3| s3.bucket.to_string()),
+            ),
+            (
+                "S3REEL_PREFIX",
+                short(&service.origins, |s3| s3.prefix.to_string()),
+            ),
             ("S3REEL_LISTEN", listen.to_string()),
             (
                 "S3REEL_ADMIN_LISTEN",
@@ -32,12 +43,13 @@ impl Config {
             ("S3REEL_WORKERS", server.workers.to_string()),
             (
                 "S3REEL_FORCE_PATH_STYLE",
-                s3.force_path_style
+                defaults
+                    .force_path_style
                     .map_or_else(|| "auto".to_owned(), switch),
             ),
             (
                 "S3REEL_ANONYMOUS",
-                switch(matches!(s3.access, Access::Anonymous)),
+                switch(matches!(defaults.access, Access::Anonymous)),
             ),
             ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
@@ -67,16 +79,16 @@ impl Config {
                     .map_or_else(off, |streams| streams.to_string()),
             ),
             ("S3REEL_TRUSTED_PROXIES", web.trusted_proxies.to_string()),
-            ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(s3.timeouts.connect)),
+            ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(timeouts.connect)),
             (
                 "S3REEL_ORIGIN_FIRST_BYTE_TIMEOUT",
-                time(s3.timeouts.first_byte),
+                time(timeouts.first_byte),
             ),
-            ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(s3.timeouts.idle)),
-            ("S3REEL_ORIGIN_MIN_RATE", format_size(s3.timeouts.min_rate)),
+            ("S3REEL_ORIGIN_IDLE_TIMEOUT", time(timeouts.idle)),
+            ("S3REEL_ORIGIN_MIN_RATE", format_size(timeouts.min_rate)),
             (
                 "S3REEL_ORIGIN_CONCURRENCY",
-                server.origin_concurrency.to_string(),
+                defaults.concurrency.to_string(),
             ),
             (
                 "S3REEL_REQUEST_HEAD_TIMEOUT",
@@ -93,6 +105,29 @@ impl Config {
             ("S3REEL_DRAIN_TIMEOUT", time(server.drain_timeout)),
             ("S3REEL_LOG_FORMAT", log_format.to_string()),
         ]
+    }
+}
+
+/// All origins as they were read, without what is the default.
+fn origins(origins: &[OriginConfig]) -> String {
+    let told: Vec<_> = origins
+        .iter()
+        .map(|origin| format!("{}={}", origin.mount, origin.source))
+        .collect();
+    told.join(" ")
+}
+
+/// What the short form would say; empty where there is none for it.
+fn short(origins: &[OriginConfig], what: impl Fn(&S3Config) -> String) -> String {
+    match origins {
+        [
+            OriginConfig {
+                mount,
+                source: OriginSource::S3(s3),
+                ..
+            },
+        ] if *mount == Mount::default() => what(s3),
+        _ => String::new(),
     }
 }
 

@@ -42,6 +42,13 @@ impl BucketName {
         }
     }
 
+    /// Whether it may stand in the path of a request: ARNs and directory buckets (S3 Express, whose
+    /// names end in `--x-s3`) have to be in the host name.
+    #[must_use]
+    pub fn may_be_in_paths(&self) -> bool {
+        !(self.0.starts_with("arn:") || self.0.ends_with("--x-s3"))
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

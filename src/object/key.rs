@@ -2,12 +2,18 @@
 
 use std::fmt;
 
+use super::mount::MAX_MOUNT_BYTES;
+
 /// The longest key that S3 takes, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 1024;
 
+/// The longest key that a viewer can ask for, in bytes: S3's longest behind the longest mount path.
+pub const MAX_REQUEST_KEY_BYTES: usize = MAX_KEY_BYTES + MAX_MOUNT_BYTES;
+
 /// What a viewer asked for: the path after its first `/`, percent-decoded exactly once.
 ///
-/// It has no prefix yet; [`super::KeyPrefix::key`] makes an [`ObjectKey`] of it. `+` stays `+`,
+/// It has its mount path still and no prefix yet; [`super::KeyPrefix::key`] makes an [`ObjectKey`] of
+/// what is below the mount path. `+` stays `+`,
 /// `//` stays `//` and `%2F` is `/`, as in S3 itself.
 ///
 /// ```
@@ -66,7 +72,7 @@ impl RequestKey {
         let encoded = path.strip_prefix('/').ok_or(KeyError::Empty)?;
         let decoded = percent_decode(encoded.as_bytes())?;
         let key = String::from_utf8(decoded).map_err(|_| KeyError::NotUtf8)?;
-        check(&key)?;
+        check(&key, MAX_REQUEST_KEY_BYTES)?;
         Ok(Self(key))
     }
 
@@ -83,7 +89,7 @@ impl ObjectKey {
     /// # Errors
     /// [`KeyError`] when S3 would not take it or must not be asked for it.
     pub fn new(key: String) -> Result<Self, KeyError> {
-        check(&key)?;
+        check(&key, MAX_KEY_BYTES)?;
         Ok(Self(key))
     }
 
@@ -100,11 +106,11 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-fn check(key: &str) -> Result<(), KeyError> {
+fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
     if key.is_empty() {
         return Err(KeyError::Empty);
     }
-    if key.len() > MAX_KEY_BYTES {
+    if key.len() > most_bytes {
         return Err(KeyError::TooLong);
     }
     if key.chars().any(char::is_control) {
@@ -200,11 +206,11 @@ mod tests {
             ("/a/%2e%2E/b".to_owned(), DotSegment),
             ("/a%2F..%2Fb".to_owned(), DotSegment),
             ("/./a".to_owned(), DotSegment),
-            (format!("/{}", "x".repeat(1025)), TooLong),
+            (format!("/{}", "x".repeat(1281)), TooLong),
         ] {
             assert_eq!(RequestKey::from_path(&path), Err(error), "{path}");
         }
-        assert!(RequestKey::from_path(&format!("/{}", "x".repeat(1024))).is_ok());
+        assert!(RequestKey::from_path(&format!("/{}", "x".repeat(1280))).is_ok());
     }
 
     proptest! {

@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod first_bytes;
 pub mod key;
 pub mod media_type;
+pub mod mount;
 pub mod prefix;
 pub mod representation;
 pub mod version_id;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::key::{KeyError, ObjectKey, RequestKey};
+use super::key::{KeyError, ObjectKey};
 
 /// A key prefix: empty, or ending in `/` so that it can only match whole segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,12 +21,16 @@ impl KeyPrefix {
         ObjectKey::new(format!("{prefix}{slash}")).map(|key| Self(key.as_str().to_owned()))
     }
 
-    /// The key of the object that a request asks for under this prefix.
+    /// The key of the object that a viewer calls `name` below the origin's mount path.
     ///
     /// # Errors
-    /// [`KeyError::TooLong`] when both together exceed what S3 takes.
-    pub fn key(&self, request: &RequestKey) -> Result<ObjectKey, KeyError> {
-        ObjectKey::new(format!("{}{}", self.0, request.as_str()))
+    /// [`KeyError::TooLong`] when both together exceed what S3 takes, [`KeyError::Empty`] without a
+    /// name, since a prefix is no object.
+    pub fn key(&self, name: &str) -> Result<ObjectKey, KeyError> {
+        if name.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        ObjectKey::new(format!("{}{name}", self.0))
     }
 
     /// What a viewer calls an object that S3 lists under this prefix; `None` for a foreign key.
@@ -68,9 +72,8 @@ mod tests {
     #[test]
     fn the_length_limit_counts_the_prefix() {
         let prefix = KeyPrefix::parse("films").unwrap();
-        let fits = RequestKey::from_path(&format!("/{}", "x".repeat(1018))).unwrap();
-        let too_long = RequestKey::from_path(&format!("/{}", "x".repeat(1019))).unwrap();
-        assert!(prefix.key(&fits).is_ok());
-        assert_eq!(prefix.key(&too_long), Err(KeyError::TooLong));
+        assert!(prefix.key(&"x".repeat(1018)).is_ok());
+        assert_eq!(prefix.key(&"x".repeat(1019)), Err(KeyError::TooLong));
+        assert_eq!(prefix.key(""), Err(KeyError::Empty));
     }
 }

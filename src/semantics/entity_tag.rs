@@ -102,6 +102,15 @@ impl EntityTag {
         self.weak
     }
 
+    /// The same tag claiming less: the weak form of it.
+    #[must_use]
+    pub fn weakened(&self) -> Self {
+        Self {
+            text: format!("W/{}", self.opaque()),
+            weak: true,
+        }
+    }
+
     /// Strong comparison: both strong and equal, so the bytes are the same.
     #[must_use]
     pub fn strong_eq(&self, other: &Self) -> bool {

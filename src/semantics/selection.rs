@@ -1,9 +1,11 @@
 //! The decision: which answer an object gets (RFC 9110 sections 13.2.2 and 14.2).
 
+use std::num::NonZeroU64;
+
 use super::coalesce::{coalesce, is_too_much};
 use super::content_range::{CompleteLength, InclRange};
 use super::preconditions::{IfRange, Preconditions, Validators, Verdict};
-use super::range_specifier::{RangesSpecifier, Resolved};
+use super::range_specifier::{IntRange, RangeSpec, RangesSpecifier, Resolved};
 
 /// Everything in a request that can change which answer an existing object gets.
 ///
@@ -36,6 +38,15 @@ pub enum Selection {
 }
 
 impl Conditions {
+    /// Gives a single range without an end one, so that at most so many bytes answer it.
+    pub fn bound_open_end(&mut self, most: NonZeroU64) {
+        let single = self.range.as_ref().and_then(RangesSpecifier::single);
+        if let Some(RangeSpec::Int(IntRange { first, last: None })) = single {
+            let last = Some(first.saturating_add(most.get() - 1));
+            self.range = Some(RangeSpec::Int(IntRange { first, last }).into());
+        }
+    }
+
     /// Decides for an object with these validators and this length.
     #[must_use]
     pub fn select(&self, ours: &Validators, complete: CompleteLength) -> Selection {

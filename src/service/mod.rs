@@ -2,8 +2,12 @@
 
 pub mod descriptors;
 pub mod listen;
+pub mod origin;
+mod origins;
+mod probe;
 mod readers;
 pub mod sockets;
+pub mod source;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,21 +25,20 @@ use tokio::task::JoinHandle;
 
 use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
-use crate::storage::s3::lister::S3Lister;
-use crate::storage::s3::pace::ReadFor;
-use crate::storage::s3::{BucketHealth, S3Config, S3Connection, probe};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
 use crate::web::{Shared, WebConfig, Worker, admin, entry};
 use descriptors::Allotment;
-use readers::{Cache, Readers};
+use origin::OriginConfig;
+use origins::Origins;
+use readers::Cache;
 
 /// Everything a service is made of.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
-    /// The bucket and how it is reached.
-    pub s3: S3Config,
+    /// What is served: at least one, no two of them at the same place.
+    pub origins: Vec<OriginConfig>,
     /// How answers look.
     pub web: WebConfig,
     /// Workers and connections.
@@ -52,10 +55,6 @@ pub struct ServerConfig {
     pub workers: usize,
     /// `S3REEL_REQUEST_HEAD_TIMEOUT`: how long a request head may take; default 10 s.
     pub request_head_timeout: Duration,
-    /// `S3REEL_ORIGIN_CONCURRENCY`: calls to S3 that may await the head of their answer at once, over
-    /// all workers; default 256. As many again wait for up to a second. More let a slow S3 tie up
-    /// more of us, and ask more of it.
-    pub origin_concurrency: usize,
     /// How long viewers may take nothing, and how slowly they may take something.
     pub viewer: ViewerLimits,
     /// `S3REEL_DRAIN_DELAY`: how long after SIGTERM new connections are still taken, so that
@@ -71,7 +70,6 @@ impl Default for ServerConfig {
         Self {
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             request_head_timeout: Duration::from_secs(10),
-            origin_concurrency: 256,
             viewer: ViewerLimits::default(),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
@@ -81,7 +79,7 @@ impl Default for ServerConfig {
 
 /// A service that could not be started.
 #[derive(Debug)]
-pub struct StartError(String);
+pub struct StartError(pub(crate) String);
 
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,7 +104,7 @@ pub struct Running {
     _cache: Option<Cache>,
 }
 
-/// The task that waits for S3. Dropping it ends it.
+/// The task that waits for the origins. Dropping it ends it.
 struct Probe(JoinHandle<()>);
 
 /// A server and the task that drives it.
@@ -142,39 +140,21 @@ pub async fn start(
         .map_err(|error| fault("the viewers' listener", &error))?;
     let admin_address = admin.as_ref().and_then(|admin| admin.local_addr().ok());
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
-    let connection = S3Connection::load(config.s3)
-        .await
-        .map_err(|error| fault("S3", &error))?;
     let metrics = Arc::new(metrics);
     let mut web = config.web;
     let allotment = allot(&mut web, config.server.workers);
-    let health = Arc::new(BucketHealth::default());
-    let concurrency = config.server.origin_concurrency;
-    let readers = Readers::new(
-        connection.clone(),
-        Arc::clone(&health),
-        Arc::clone(&metrics),
-        concurrency,
-        web.origin_total,
-    );
-    let cache = readers
-        .cache(config.cache, concurrency)
+    let cache = Cache::start(config.cache, config.origins.len())
         .map_err(|error| fault("the cache's thread", &error))?;
+    let origins = Origins::connect(config.origins, &web.cors, cache.as_ref(), &metrics).await?;
     let shared = Arc::new(Shared {
         streams: Arc::new(Streams::new(web.streams, Arc::clone(&metrics))),
         config: web,
         metrics,
         lifecycle: Arc::new(Lifecycle::default()),
-        health,
-        cache: cache.as_ref().map(|cache| Arc::clone(cache.engine())),
+        origins: origins.shared(),
+        blocks: cache.as_ref().map(|cache| Arc::clone(cache.blocks())),
     });
-    log::info!(
-        bucket = connection.config().bucket.as_str(),
-        prefix = connection.config().prefix.as_str(),
-        s3 = connection.describe().as_str(),
-        workers = config.server.workers;
-        "serving on http://{address}"
-    );
+    origins.tell(address, config.server.workers);
     if let Some(admin) = admin_address {
         log::info!("health and metrics on http://{admin}");
     }
@@ -182,20 +162,11 @@ pub async fn start(
         .map(|listener| start_admin(&shared, listener))
         .transpose()
         .map_err(|error| fault("the admin listener", &error))?;
-    let viewers = start_viewers(
-        &shared,
-        &connection,
-        readers,
-        config.server,
-        allotment,
-        viewers,
-    )
-    .map_err(|error| fault("the viewers' listener", &error))?;
+    let asked = origins.asked();
+    let viewers = start_viewers(&shared, origins, config.server, allotment, viewers)
+        .map_err(|error| fault("the viewers' listener", &error))?;
     shared.lifecycle.reach(Phase::Serving);
-    let health = Arc::clone(&shared.health);
-    let probe = Probe(tokio::spawn(async move {
-        probe::learn(connection, &health).await;
-    }));
+    let probe = Probe(tokio::spawn(probe::learn(asked)));
     Ok(Running {
         address,
         admin_address,
@@ -228,27 +199,19 @@ fn allot(web: &mut WebConfig, workers: usize) -> Allotment {
 
 fn start_viewers(
     shared: &Arc<Shared>,
-    connection: &S3Connection,
-    readers: Readers,
+    origins: Origins,
     config: ServerConfig,
     allotment: Allotment,
     listener: TcpListener,
 ) -> io::Result<Server> {
     let shared = Arc::clone(shared);
-    let connection = connection.clone();
     let keep_alive = shared.config.keep_alive;
     // Runs once in each worker's thread.
     let app = move || {
-        // One client for both: a client is a pool of connections of this worker's runtime.
-        let client = connection.client(ReadFor::Viewer);
-        let metrics = Arc::clone(&shared.metrics);
-        let lister = S3Lister::new(client.clone(), connection.clone(), metrics);
-        let direct = readers.direct(client);
         App::new()
             .app_data(web::Data::new(Worker {
                 shared: Arc::clone(&shared),
-                reader: readers::over(shared.cache.as_ref(), direct),
-                lister: Box::new(lister),
+                origins: origins.of_worker(),
                 pauses: Pauses::start(shared.config.viewer_hold),
             }))
             .default_service(web::to(entry::entry))

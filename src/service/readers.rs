@@ -1,4 +1,4 @@
-//! The stack of readers that viewers are served through.
+//! The stack of readers that viewers are served through, for each origin its own.
 
 use std::io;
 use std::sync::Arc;
@@ -6,88 +6,60 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::source::{Opened, Source};
+use crate::cache::directory::MOST_KNOWN;
+use crate::cache::engine::{AskedOrigin, Blocks};
 use crate::cache::{CacheConfig, Cached, Engine};
 use crate::storage::ObjectReader;
+use crate::storage::capability;
 use crate::storage::gate::{Gate, Gated};
+use crate::storage::health::OriginHealth;
 use crate::storage::resume::Resuming;
 use crate::storage::retry::RetryBudget;
 use crate::storage::s3::pace::ReadFor;
-use crate::storage::s3::{BucketHealth, S3Client, S3Connection, S3Reader};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
-/// Makes the readers of workers, and has what they share.
+/// Makes the readers of one origin for all workers, and has what those share.
 #[derive(Clone)]
 pub struct Readers {
-    connection: S3Connection,
-    health: Arc<BucketHealth>,
-    metrics: Arc<Metrics>,
+    source: Arc<dyn Source>,
+    health: Arc<OriginHealth>,
+    metrics: Arc<OriginMetrics>,
     budget: Arc<RetryBudget>,
     gate: Arc<Gate>,
+    concurrency: usize,
     total: Duration,
 }
 
 impl Readers {
-    /// Readers over a bucket. `concurrency` calls of theirs may await S3 at once, and all calls for
+    /// Readers over an origin. `concurrency` calls of theirs may await it at once, and all calls for
     /// one answer have `total`.
     pub fn new(
-        connection: S3Connection,
-        health: Arc<BucketHealth>,
-        metrics: Arc<Metrics>,
+        source: Arc<dyn Source>,
+        health: Arc<OriginHealth>,
+        metrics: Arc<OriginMetrics>,
         concurrency: usize,
         total: Duration,
     ) -> Self {
         Self {
-            connection,
+            source,
             health,
             metrics,
             budget: Arc::new(RetryBudget::default()),
             gate: Arc::new(Gate::new(concurrency)),
+            concurrency,
             total,
         }
     }
 
-    /// A reader without a cache, with connections of its own.
-    pub fn direct(&self, client: S3Client) -> Arc<dyn ObjectReader> {
-        let metrics = || Arc::clone(&self.metrics);
-        let (connection, health) = (self.connection.clone(), Arc::clone(&self.health));
-        let reader = S3Reader::new(client, connection, health, metrics());
+    /// A reader without a cache and a lister, with connections of their own.
+    pub fn direct(&self, read_for: ReadFor) -> Opened {
+        let Opened { reader, lister } = self.source.open(read_for, &self.health, &self.metrics);
+        let reader = capability::honest(reader);
         let gated = Arc::new(Gated::new(reader, Arc::clone(&self.gate)));
-        let budget = Arc::clone(&self.budget);
-        Arc::new(Resuming::new(gated, metrics(), budget, self.total))
-    }
-
-    /// The cache that all workers share, unless there is to be none.
-    ///
-    /// # Errors
-    /// When its thread cannot be started.
-    pub fn cache(&self, config: CacheConfig, concurrency: usize) -> io::Result<Option<Cache>> {
-        if config.memory == 0 {
-            return Ok(None);
-        }
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("fills")
-            .enable_all()
-            .build()?;
-        let settings = self.connection.config();
-        let origin = format!(
-            "{}/{}",
-            self.connection.describe(),
-            settings.bucket.as_str()
-        );
-        let engine = Arc::new(Engine::new(
-            origin.into(),
-            config,
-            self.direct(self.connection.client(ReadFor::Cache)),
-            Arc::new(Gate::new(concurrency)),
-            Arc::clone(&self.budget),
-            runtime.handle().clone(),
-            Arc::clone(&self.metrics),
-        ));
-        Ok(Some(Cache {
-            engine,
-            runtime: Some(runtime),
-        }))
+        let (metrics, budget) = (Arc::clone(&self.metrics), Arc::clone(&self.budget));
+        let reader = Arc::new(Resuming::new(gated, metrics, budget, self.total));
+        Opened { reader, lister }
     }
 }
 
@@ -99,17 +71,56 @@ pub fn over(cache: Option<&Arc<Engine>>, direct: Arc<dyn ObjectReader>) -> Arc<d
     }
 }
 
-/// An engine and the runtime that it asks S3 on.
+/// The blocks of all origins, and the runtime that those are asked on.
 pub struct Cache {
-    engine: Arc<Engine>,
+    config: CacheConfig,
+    blocks: Arc<Blocks>,
+    /// Of how many keys of one origin something is known.
+    most_known: usize,
     /// Taken when it ends.
     runtime: Option<Runtime>,
 }
 
 impl Cache {
-    /// The engine.
-    pub const fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+    /// The cache that all workers share, unless there is to be none.
+    ///
+    /// # Errors
+    /// When its thread cannot be started.
+    pub fn start(config: CacheConfig, origins: usize) -> io::Result<Option<Self>> {
+        if config.memory == 0 {
+            return Ok(None);
+        }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("fills")
+            .enable_all()
+            .build()?;
+        Ok(Some(Self {
+            config,
+            blocks: Arc::new(Blocks::new(config.memory, config.block_size)),
+            most_known: (MOST_KNOWN / origins.max(1)).max(1),
+            runtime: Some(runtime),
+        }))
+    }
+
+    /// The blocks.
+    pub const fn blocks(&self) -> &Arc<Blocks> {
+        &self.blocks
+    }
+
+    /// An engine that fills blocks with what `origin` reads, under the name of this identity.
+    pub fn engine(&self, origin: &Readers, identity: &str) -> Option<Arc<Engine>> {
+        let runtime = self.runtime.as_ref()?.handle().clone();
+        let asked = AskedOrigin {
+            origin: identity.into(),
+            reader: origin.direct(ReadFor::Cache).reader,
+            gate: Arc::new(Gate::new(origin.concurrency)),
+            budget: Arc::clone(&origin.budget),
+            metrics: Arc::clone(&origin.metrics),
+            most_known: self.most_known,
+        };
+        let blocks = Arc::clone(&self.blocks);
+        Some(Arc::new(Engine::new(self.config, asked, blocks, runtime)))
     }
 }
 

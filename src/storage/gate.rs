@@ -75,20 +75,20 @@ impl Drop for Place<'_> {
 }
 
 /// A reader whose calls go through a gate that all workers share.
-pub struct Gated<R> {
-    inner: R,
+pub struct Gated {
+    inner: Arc<dyn ObjectReader>,
     gate: Arc<Gate>,
 }
 
-impl<R> Gated<R> {
+impl Gated {
     /// Puts a gate before a reader.
     #[must_use]
-    pub const fn new(inner: R, gate: Arc<Gate>) -> Self {
+    pub const fn new(inner: Arc<dyn ObjectReader>, gate: Arc<Gate>) -> Self {
         Self { inner, gate }
     }
 }
 
-impl<R: ObjectReader> ObjectReader for Gated<R> {
+impl ObjectReader for Gated {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
         Box::pin(async move {
             let _permit = self.gate.pass(&request.key).await?;

@@ -5,13 +5,14 @@
 //! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another.
 //! Innermost is the reader of an origin: [`s3`], the only place that knows the AWS SDK, [`mod@file`] or
 //! [`databricks`]. What the latter needs of HTTP is in [`http`], and what each can promise is
-//! [`capability`].
+//! [`capability`], whether it answers its [`health`].
 
 pub mod capability;
 pub mod databricks;
 pub mod error;
 pub mod file;
 pub mod gate;
+pub mod health;
 pub mod http;
 pub mod resume;
 pub mod retry;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Longest waits before the first, second and third further attempt. Each is a random part of this,
 /// so that the viewers of a broken origin do not come back all at once; the first is short because
@@ -122,7 +122,7 @@ impl RetryBudget {
 /// That of the last attempt.
 pub async fn with_retries<T, C>(
     budget: &RetryBudget,
-    metrics: &Metrics,
+    metrics: &OriginMetrics,
     total: Duration,
     call: impl Fn() -> C,
 ) -> Result<T, ReadError>
@@ -166,7 +166,7 @@ mod tests {
         outcome: impl Fn(u32) -> Result<(), ReadError>,
     ) -> (u32, Result<(), ReadError>) {
         let made = AtomicU32::new(0);
-        let metrics = Metrics::new().unwrap();
+        let metrics = crate::telemetry::Metrics::new().unwrap().of_origin("/");
         let result = with_retries(budget, &metrics, total, || async {
             outcome(made.fetch_add(1, Ordering::Relaxed))
         })

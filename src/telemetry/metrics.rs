@@ -1,14 +1,21 @@
 //! Figures in Prometheus' text format.
 //!
-//! Base units, prefix `s3reel_`, no key or path in a label. The S3 figures are taken where the
-//! SDK is called, so they mean "asked of S3" and "read from S3".
+//! Base units, prefix `s3reel_`, no key in a label. Those of single origins are in
+//! [`origin`].
+
+mod origin;
 
 use std::time::Duration;
 
 use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
+
+pub use origin::OriginMetrics;
+
+use origin::OriginFigures;
 
 type Counter = GenericCounter<AtomicU64>;
 type CounterVec = GenericCounterVec<AtomicU64>;
@@ -35,20 +42,13 @@ pub struct Metrics {
     aborted: CounterVec,
     streams_open: IntGauge,
     shed: CounterVec,
-    s3_requests: CounterVec,
-    s3_first_byte: Histogram,
-    s3_bytes: Counter,
-    s3_bad_answers: CounterVec,
-    s3_bodies_open: IntGauge,
-    s3_retries: CounterVec,
-    s3_resumes: CounterVec,
+    origins: OriginFigures,
     cache: CacheFigures,
 }
 
 /// Those of the cache.
 #[derive(Debug)]
 struct CacheFigures {
-    requests: CounterVec,
     bytes: IntGauge,
     blocks: IntGauge,
     evictions: Counter,
@@ -58,11 +58,6 @@ struct CacheFigures {
 impl CacheFigures {
     fn declare(register: &Declare<'_>) -> Result<Self, MetricsError> {
         Ok(Self {
-            requests: register.counters(
-                "s3reel_cache_requests_total",
-                "Reads and questions that the cache was asked, by outcome.",
-                &["outcome"],
-            )?,
             bytes: register.gauge(
                 "s3reel_cache_bytes",
                 "Bytes of blocks in memory, those on their way included.",
@@ -133,40 +128,8 @@ impl Metrics {
                 "Requests for objects that were refused because a limit of ours was reached, by limit.",
                 &["reason"],
             )?,
-            s3_requests: register.counters(
-                "s3reel_s3_requests_total",
-                "Calls to S3, by operation and outcome.",
-                &["operation", "outcome"],
-            )?,
-            s3_first_byte: register.histogram(
-                "s3reel_s3_first_byte_seconds",
-                "Time from a call to S3 to the head of its answer.",
-                FIRST_BYTE_BUCKETS,
-            )?,
-            s3_bytes: register.counter(
-                "s3reel_s3_bytes_total",
-                "Body bytes of objects read from S3.",
-            )?,
-            s3_bad_answers: register.counters(
-                "s3reel_s3_bad_answers_total",
-                "Answers of S3 that were not passed on because they contradict the request or themselves, by reason.",
-                &["reason"],
-            )?,
-            s3_bodies_open: register.gauge(
-                "s3reel_s3_bodies_open",
-                "Object bodies of S3 that are being read.",
-            )?,
-            s3_retries: register.counters(
-                "s3reel_s3_retries_total",
-                "Calls that were made again before their answer had begun, by reason.",
-                &["reason"],
-            )?,
+            origins: OriginFigures::declare(&register)?,
             cache: CacheFigures::declare(&register)?,
-            s3_resumes: register.counters(
-                "s3reel_s3_resumes_total",
-                "Reads that were opened again inside an answer, by reason and outcome.",
-                &["reason", "outcome"],
-            )?,
             registry: registry.clone(),
         };
         let build = IntGauge::with_opts(
@@ -234,17 +197,10 @@ impl Metrics {
         &self.streams_open
     }
 
-    /// A call to S3 was answered, or failed.
-    pub fn s3_called(&self, operation: &str, outcome: &str, after: Duration) {
-        self.s3_requests
-            .with_label_values(&[operation, outcome])
-            .inc();
-        self.s3_first_byte.observe(after.as_secs_f64());
-    }
-
-    /// The cache was asked, with this outcome.
-    pub fn cache_asked(&self, outcome: &str) {
-        self.cache.requests.with_label_values(&[outcome]).inc();
+    /// The figures of the origin of this name, which has to be one of few.
+    #[must_use]
+    pub fn of_origin(&self, name: &str) -> OriginMetrics {
+        self.origins.of(name)
     }
 
     /// What the cache holds now, and did so far.
@@ -254,32 +210,6 @@ impl Metrics {
         let grown = |counter: &Counter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
         grown(&self.cache.evictions, evicted);
         grown(&self.cache.wasted, wasted);
-    }
-
-    /// A call to S3 is made again.
-    pub fn s3_retried(&self, reason: &str) {
-        self.s3_retries.with_label_values(&[reason]).inc();
-    }
-
-    /// Body bytes arrived from S3.
-    pub fn s3_read(&self, bytes: u64) {
-        self.s3_bytes.inc_by(bytes);
-    }
-
-    /// An answer of S3 was refused.
-    pub fn s3_bad_answer(&self, reason: &str) {
-        self.s3_bad_answers.with_label_values(&[reason]).inc();
-    }
-
-    /// A read was opened again, or could not be.
-    pub fn s3_resumed(&self, reason: &str, outcome: &str) {
-        self.s3_resumes.with_label_values(&[reason, outcome]).inc();
-    }
-
-    /// Object bodies of S3 that are being read now.
-    #[must_use]
-    pub const fn s3_bodies_open(&self) -> &IntGauge {
-        &self.s3_bodies_open
     }
 
     /// Requests whose answer is not finished now.
@@ -316,6 +246,12 @@ impl Declare<'_> {
         let gauge = IntGauge::new(name, help)?;
         self.registry.register(Box::new(gauge.clone()))?;
         Ok(gauge)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
     }
 
     fn histogram(

@@ -1,5 +1,6 @@
 //! The other listener: health and figures, for operators and not for viewers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -7,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Shared;
 use crate::object::RequestKey;
+use crate::object::mount::{Found, Mount};
 use crate::telemetry::Phase;
 
 /// Adds the routes.
@@ -43,7 +45,7 @@ async fn readyz(shared: web::Data<Arc<Shared>>) -> HttpResponse {
 }
 
 /// Forgets a key: `POST /purge?key=films/one.mp4`, percent-encoded as in the path that viewers ask
-/// for.
+/// for. Where it leads to other origins by other host names, it is forgotten in all of them.
 async fn purge(request: HttpRequest, shared: web::Data<Arc<Shared>>) -> HttpResponse {
     let wrong = |why: &str| plain(StatusCode::BAD_REQUEST, format!("{why}\n"));
     let asked = request
@@ -53,23 +55,47 @@ async fn purge(request: HttpRequest, shared: web::Data<Arc<Shared>>) -> HttpResp
     let Some(asked) = asked else {
         return wrong("the query has to be key=, and the key of an object");
     };
-    let key =
-        RequestKey::from_path(&format!("/{asked}")).and_then(|key| shared.config.prefix.key(&key));
-    let key = match key {
-        Ok(key) => key,
+    let asked = match RequestKey::from_path(&format!("/{asked}")) {
+        Ok(asked) => asked,
         Err(error) => return wrong(&error.to_string()),
     };
-    let Some(cache) = &shared.cache else {
+    let hosts: HashSet<_> = shared
+        .origins
+        .iter()
+        .map(|(mount, _)| mount.host.as_ref())
+        .chain([None])
+        .collect();
+    let found: Vec<_> = hosts
+        .into_iter()
+        .filter_map(|host| shared.origins.select(host, asked.as_str()))
+        .collect();
+    if found.is_empty() {
+        return wrong("no origin has this key");
+    }
+    let mut has_cache = false;
+    for Found { what, rest, .. } in found {
+        let key = match what.prefix.key(rest) {
+            Ok(key) => key,
+            Err(error) => return wrong(&error.to_string()),
+        };
+        if let Some(cache) = &what.cache {
+            cache.purge(&key);
+            has_cache = true;
+        }
+    }
+    if !has_cache {
         return plain(StatusCode::OK, "there is no cache\n".to_owned());
-    };
-    cache.purge(&key);
-    log::info!("forgotten: {key}");
+    }
+    log::info!("forgotten: {}", asked.as_str());
     plain(StatusCode::OK, "forgotten\n".to_owned())
 }
 
 async fn metrics(shared: web::Data<Arc<Shared>>) -> HttpResponse {
-    if let Some(cache) = &shared.cache {
-        cache.tell_figures();
+    if let Some(blocks) = &shared.blocks {
+        let holds = blocks.figures();
+        shared
+            .metrics
+            .cache_holds(holds.held, holds.blocks, holds.evicted, holds.wasted);
     }
     match shared.metrics.encode() {
         Ok(text) => HttpResponse::Ok()
@@ -94,8 +120,21 @@ pub fn readiness(shared: &Shared) -> (StatusCode, String) {
         Phase::Serving => StatusCode::OK,
         Phase::Starting | Phase::Draining | Phase::Cutting => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let bucket = shared.health.state().as_str();
-    (status, format!("{}\nbucket: {bucket}\n", phase.as_str()))
+    let mut lines = vec![phase.as_str().to_owned()];
+    let mut origins: Vec<_> = shared.origins.iter().collect();
+    origins.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+    if let [(mount, only)] = origins.as_slice()
+        && **mount == Mount::default()
+    {
+        lines.push(format!("bucket: {}", only.health.state().as_str()));
+    } else {
+        lines.extend(origins.iter().map(|(_, origin)| {
+            let state = origin.health.state().as_str();
+            format!("origin {}: {state}", origin.name)
+        }));
+    }
+    let text = format!("{}\n", lines.join("\n"));
+    (status, text)
 }
 
 fn plain(status: StatusCode, text: String) -> HttpResponse {

@@ -9,15 +9,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::body::ViewerBody;
 use super::extract::Want;
+use super::origin::WorkerOrigin;
 use super::problem::ServeError;
-use super::respond::{Reply, respond};
+use super::respond::{ObjectReply, Reply, respond};
 use super::streams::Intent;
-use super::{Browse, Hosts, Worker, decide, extract, page};
-use crate::object::{ObjectKey, RequestKey};
+use super::{Browse, CorsPolicy, Hosts, Worker, decide, extract, page};
+use crate::object::{KeyError, RequestKey};
 use crate::telemetry::{AccessRecord, RequestId, Route};
 
 /// Longest path that is looked at, in bytes: a key of 1024 bytes, all of them percent-encoded,
-/// needs 3073.
+/// needs 3073, and as much of a mount path 768 more.
 const MAX_PATH_BYTES: usize = 4096;
 
 /// Largest request head that is looked at, in bytes. Browsers send under two thousand.
@@ -35,8 +36,76 @@ pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpRespo
     let mut record = begin(&request, &worker);
     record.range = extract::range_as_sent(&request);
     let id = record.id().clone();
-    let reply = id.throughout(answer(&request, &worker, &mut record)).await;
-    respond(&request, &worker, record, reply)
+    let target = Target::of(&request, &worker);
+    let reply = id
+        .throughout(answer(&request, &worker, &target, &mut record))
+        .await;
+    let cors = target.cors.unwrap_or(&worker.shared.config.cors);
+    respond(&request, &worker, cors, record, reply)
+}
+
+/// Where a request leads, which even a refusal has to know: pages may read it or not.
+struct Target<'w> {
+    place: Place<'w>,
+    /// What the origin says about pages; `None` where there is none.
+    cors: Option<&'w CorsPolicy>,
+}
+
+enum Place<'w> {
+    /// `/-/` and what follows.
+    Reserved,
+    /// The top of all keys, or of an origin, by the name that viewers have for it.
+    Top(String),
+    /// Below the mount path of an origin, under this name.
+    Object(&'w WorkerOrigin, String),
+    /// No origin is there, or it is no key.
+    Nowhere(Option<KeyError>),
+}
+
+impl<'w> Target<'w> {
+    fn of(request: &HttpRequest, worker: &'w Worker) -> Self {
+        let host = extract::host(request);
+        let path = request.uri().path();
+        if path
+            .strip_prefix('/')
+            .is_some_and(|path| path.starts_with(RESERVED))
+        {
+            return Self {
+                place: Place::Reserved,
+                cors: page::listed(request, worker).map(|found| &found.what.origin.cors),
+            };
+        }
+        let nowhere = |error| Self {
+            place: Place::Nowhere(error),
+            cors: None,
+        };
+        if path == "/" {
+            let found = worker.origins.select(host.as_ref(), "");
+            return Self {
+                place: Place::Top(String::new()),
+                cors: found.map(|found| &found.what.origin.cors),
+            };
+        }
+        let key = match RequestKey::from_path(path) {
+            Ok(key) => key,
+            Err(error) => return nowhere(Some(error)),
+        };
+        // The reserved part under another spelling: a proxy that normalises it would land there.
+        if key.as_str().starts_with(RESERVED) {
+            return nowhere(None);
+        }
+        let Some(found) = worker.origins.select(host.as_ref(), key.as_str()) else {
+            return nowhere(None);
+        };
+        let place = match found.rest {
+            "" => Place::Top(found.mount.path.as_str().to_owned()),
+            rest => Place::Object(found.what, rest.to_owned()),
+        };
+        Self {
+            place,
+            cors: Some(&found.what.origin.cors),
+        }
+    }
 }
 
 fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
@@ -62,38 +131,49 @@ fn logged_path(path: &str) -> &str {
 async fn answer(
     request: &HttpRequest,
     worker: &Worker,
+    target: &Target<'_>,
     record: &mut AccessRecord,
 ) -> Result<Reply, ServeError> {
     check_head(request)?;
     check_host(request, worker.shared.config.hosts)?;
     let path = request.uri().path();
-    let browse = worker.shared.config.browse;
-    if let Some(rest) = path
-        .strip_prefix('/')
-        .and_then(|path| path.strip_prefix(RESERVED))
-    {
+    if let Place::Reserved = target.place {
         record.route = Route::Page;
-        return page::answer(request, worker, record, rest).await;
+        let rest = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(RESERVED));
+        return page::answer(request, worker, record, rest.unwrap_or_default()).await;
     }
     record.route = Route::Object;
-    match (request.method(), path) {
-        (&Method::OPTIONS, _) => Ok(Reply::Options),
-        (&Method::GET | &Method::HEAD, "/") => match browse {
-            Browse::On => Ok(Reply::SeeOther("/-/")),
+    match *request.method() {
+        Method::OPTIONS => return Ok(Reply::Options),
+        Method::GET | Method::HEAD => {}
+        _ => return Err(ServeError::MethodNotAllowed),
+    }
+    match &target.place {
+        Place::Top(below) => match worker.shared.config.browse {
+            Browse::On => Ok(Reply::SeeOther(page::address_of(below))),
             Browse::Off => Err(ServeError::NothingHere),
         },
-        (&Method::GET | &Method::HEAD, _) => object(request, worker, record.viewer()).await,
-        _ => Err(ServeError::MethodNotAllowed),
+        Place::Object(origin, name) => object(request, worker, origin, name, record.viewer()).await,
+        Place::Nowhere(Some(error)) => Err(ServeError::Key(*error)),
+        Place::Nowhere(None) | Place::Reserved => Err(ServeError::NothingHere),
     }
 }
 
 async fn object(
     request: &HttpRequest,
     worker: &Worker,
+    origin: &WorkerOrigin,
+    name: &str,
     viewer: Option<IpAddr>,
 ) -> Result<Reply, ServeError> {
-    let key = key(request, worker)?;
-    let asked = extract::asked(request);
+    let WorkerOrigin { origin, reader, .. } = origin;
+    let key = origin.prefix.key(name)?;
+    let mut asked = extract::asked(request);
+    if let Some(most) = origin.max_answer {
+        asked.conditions.bound_open_end(most);
+    }
     // Before S3 is asked: a request that waits there holds as much as one that is being answered.
     let place = match asked.want {
         Want::Body => {
@@ -102,23 +182,13 @@ async fn object(
         }
         Want::HeadOnly => None,
     };
-    let decided = decide::decide(
-        worker.reader.as_ref(),
-        &key,
-        &asked,
-        worker.shared.config.origin_total,
-    )
-    .await?;
-    Ok(Reply::Object(Box::new(decided), key, place))
-}
-
-fn key(request: &HttpRequest, worker: &Worker) -> Result<ObjectKey, ServeError> {
-    let request_key = RequestKey::from_path(request.uri().path())?;
-    // The reserved part under another spelling: a proxy that normalises it would land there.
-    if request_key.as_str().starts_with(RESERVED) {
-        return Err(ServeError::NothingHere);
-    }
-    Ok(worker.shared.config.prefix.key(&request_key)?)
+    let decided = decide::decide(reader.as_ref(), &key, &asked, origin.total).await?;
+    Ok(Reply::Object(Box::new(ObjectReply {
+        decided,
+        reader: Arc::clone(reader),
+        key,
+        place,
+    })))
 }
 
 /// Refuses heads that no player sends before anything is done for them, and bodies, which mean

@@ -3,10 +3,11 @@
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{
-    CONTENT_LENGTH, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    CONTENT_LENGTH, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE, RANGE, TRANSFER_ENCODING,
 };
 
+use crate::object::mount::HostName;
 use crate::semantics::preconditions::TagCondition;
 use crate::semantics::{Conditions, HttpDate, IfRange, Preconditions, RangesSpecifier};
 
@@ -57,6 +58,17 @@ pub fn asked(request: &HttpRequest) -> Asked {
             range,
         },
     }
+}
+
+/// The host that is asked for: that of the target if it names one (RFC 9112 section 3.2.2), else that of
+/// `Host`. `None` where there is none, several, or what is no host name; then only what is there for
+/// all hosts is found.
+#[must_use]
+pub fn host(request: &HttpRequest) -> Option<HostName> {
+    if let Some(authority) = request.uri().authority() {
+        return HostName::parse(authority.as_str());
+    }
+    HostName::parse(single(request, &HOST)?)
 }
 
 /// Whether a body follows the head, or might.

@@ -2,7 +2,7 @@
 //!
 //! A request enters at [`entry`]. [`extract`] turns its fields into types, [`decide`] asks S3 and
 //! chooses the answer, [`respond`] renders it; [`problem`] is every answer that is a failure.
-//! [`page`] is what lives under `/-/`, [`admin`] the other listener.
+//! [`origin`] is what a request is led to; [`page`] is what lives under `/-/`, [`admin`] the other listener.
 
 pub mod admin;
 pub mod body;
@@ -15,6 +15,7 @@ pub mod keep_alive;
 pub mod multipart;
 pub mod object_body;
 pub mod object_headers;
+pub mod origin;
 pub mod page;
 pub mod pauses;
 pub mod problem;
@@ -26,13 +27,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::Engine;
-use crate::object::KeyPrefix;
+use crate::cache::engine::Blocks;
+use crate::object::mount::Routes;
 use crate::object::representation::FieldValue;
-use crate::storage::s3::BucketHealth;
-use crate::storage::{ObjectLister, ObjectReader};
 use crate::telemetry::{Lifecycle, Metrics};
 
+use origin::{Origin, WorkerOrigin};
 use pauses::Pauses;
 use streams::{StreamLimits, Streams};
 use viewer_address::TrustedProxies;
@@ -42,9 +42,8 @@ pub use cors::CorsPolicy;
 /// How answers look.
 #[derive(Debug, Clone)]
 pub struct WebConfig {
-    /// `S3REEL_PREFIX`: the part of the bucket that is served.
-    pub prefix: KeyPrefix,
-    /// `S3REEL_CORS_ORIGINS`: which pages of other origins may read answers.
+    /// `S3REEL_CORS_ORIGINS`: which pages of other origins may read answers, those of the page under
+    /// `/-/` and of origins without a policy of their own.
     pub cors: CorsPolicy,
     /// `S3REEL_CACHE_CONTROL`: sent when S3 stores none. Longer lives save requests and show an
     /// overwritten object later.
@@ -54,8 +53,6 @@ pub struct WebConfig {
     /// `S3REEL_KEEP_ALIVE`: how long an idle connection stays open; told in `Keep-Alive`. Longer
     /// than a balancer's own limit avoids races at its end.
     pub keep_alive: Duration,
-    /// How long all calls to S3 for one request may take.
-    pub origin_total: Duration,
     /// `S3REEL_VIEWER_HOLD`: how long a viewer may take nothing before its read from S3 is given
     /// up, to be opened again when it reads on; at most a second at the beginning of an answer.
     /// Longer holds spare calls and cost memory, up to a megabyte a viewer here and more in socket
@@ -99,20 +96,18 @@ pub struct Shared {
     pub streams: Arc<Streams>,
     /// Serving or draining.
     pub lifecycle: Arc<Lifecycle>,
-    /// What is known of the bucket.
-    pub health: Arc<BucketHealth>,
+    /// What is served.
+    pub origins: Routes<Arc<Origin>>,
     /// Blocks in memory, if there is a cache.
-    pub cache: Option<Arc<Engine>>,
+    pub blocks: Option<Arc<Blocks>>,
 }
 
 /// What one worker works with. The readers are its own: their connections belong to its runtime.
 pub struct Worker {
     /// Shared with the other workers.
     pub shared: Arc<Shared>,
-    /// Reads objects.
-    pub reader: Arc<dyn ObjectReader>,
-    /// Lists them.
-    pub lister: Box<dyn ObjectLister>,
+    /// Reads what is served.
+    pub origins: Routes<WorkerOrigin>,
     /// Watches over viewers that take nothing.
     pub pauses: Rc<Pauses>,
 }

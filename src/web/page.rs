@@ -1,19 +1,18 @@
 //! What lives under `/-/`: the page, its files, the listing, and health checks for platforms that
 //! give a service one port.
 
+mod listing;
+
 use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
-use serde::Serialize;
 
 use super::problem::ServeError;
 use super::respond::{Reply, Text};
-use super::{Browse, Shared, Worker, admin};
-use crate::object::key::{MAX_KEY_BYTES, percent_decode};
-use crate::object::media_type;
-use crate::semantics::HttpDate;
-use crate::storage::{ListRequest, Listing, ReadErrorKind};
+use super::{Browse, Worker, admin};
 use crate::telemetry::{AccessRecord, Route};
+
+pub use listing::{address_of, listed};
 
 /// Nothing from elsewhere, no inline code, no frames: keys are strangers' text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -43,9 +42,6 @@ const FILES: &[(&str, &str, &str)] = &[
     ("versions.js", SCRIPT, include_str!("page/versions.js")),
 ];
 
-/// Longest listing query that is read, in bytes: a prefix and S3's token, percent-encoded.
-const MAX_QUERY_BYTES: usize = 8 * 1024;
-
 /// Answers a request for `/-/` and `rest`.
 ///
 /// # Errors
@@ -74,7 +70,7 @@ pub async fn answer(
         }
         _ if shared.config.browse == Browse::Off => Err(ServeError::NothingHere),
         "" => Ok(page("")),
-        "list" => list(request, worker).await,
+        "list" => listing::answer(request, worker).await,
         // What follows is a key, which only the script in the page reads.
         _ if rest.starts_with("player/") => Ok(page(rest)),
         _ => file(rest),
@@ -112,107 +108,4 @@ fn file(name: &str) -> Result<Reply, ServeError> {
         policy: Some(POLICY),
         body: Bytes::from_static(text.as_bytes()),
     }))
-}
-
-/// One level of the bucket as the page reads it. Keys are as viewers call them, without our prefix.
-#[derive(Debug, Serialize)]
-struct ListingAnswer {
-    prefix: String,
-    folders: Vec<String>,
-    objects: Vec<ListedAnswer>,
-    next: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ListedAnswer {
-    key: String,
-    size: u64,
-    #[serde(rename = "type")]
-    media_type: Option<&'static str>,
-    last_modified: Option<String>,
-}
-
-async fn list(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
-    let query = request.uri().query().unwrap_or_default();
-    if query.len() > MAX_QUERY_BYTES {
-        return Err(ServeError::Query("it is longer than 8 KiB"));
-    }
-    let prefix = parameter(query, "prefix")?.unwrap_or_default();
-    if prefix.len() > MAX_KEY_BYTES || prefix.chars().any(char::is_control) {
-        return Err(ServeError::Query("no key starts with this prefix"));
-    }
-    let after = parameter(query, "after")?.filter(|token| !token.is_empty());
-    let served = &worker.shared.config.prefix;
-    let is_continued = after.is_some();
-    let listing = worker
-        .lister
-        .list(ListRequest {
-            prefix: format!("{served}{prefix}"),
-            after,
-        })
-        .await
-        .map_err(|error| match error.kind {
-            // S3's word for a token that it did not give.
-            ReadErrorKind::Misconfigured if is_continued => {
-                ServeError::Query("after is not the token of a page before")
-            }
-            ReadErrorKind::Denied => ServeError::MayNotList(error),
-            _ => ServeError::Read(error),
-        })?;
-    let answer = viewers_listing(&worker.shared, prefix, listing);
-    let body = serde_json::to_vec(&answer).map_err(|error| {
-        let kind = crate::storage::ReadErrorKind::Internal;
-        crate::storage::ReadError::new(kind, "listing").because(error)
-    })?;
-    Ok(Reply::Text(Text {
-        status: StatusCode::OK,
-        content_type: "application/json",
-        policy: None,
-        body: Bytes::from(body),
-    }))
-}
-
-fn viewers_listing(shared: &Shared, prefix: String, listing: Listing) -> ListingAnswer {
-    let served = &shared.config.prefix;
-    let objects = listing.objects.iter().filter_map(|object| {
-        let key = served.strip(&object.key)?;
-        // The empty object that consoles make to show a folder is none to a viewer.
-        let is_folder_marker = key.is_empty() || (key == prefix && key.ends_with('/'));
-        (!is_folder_marker).then(|| ListedAnswer {
-            key: key.to_owned(),
-            size: object.size,
-            media_type: media_type::by_extension(key),
-            last_modified: object
-                .modified
-                .and_then(HttpDate::from_epoch_seconds)
-                .map(|date| date.to_string()),
-        })
-    });
-    ListingAnswer {
-        objects: objects.collect(),
-        folders: listing
-            .folders
-            .iter()
-            .filter_map(|folder| served.strip(folder).map(ToOwned::to_owned))
-            .collect(),
-        next: listing.next,
-        prefix,
-    }
-}
-
-/// A query parameter, percent-decoded once; `+` stands for itself, as in paths.
-fn parameter(query: &str, name: &str) -> Result<Option<String>, ServeError> {
-    let value = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value);
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    let decoded = percent_decode(value.as_bytes())
-        .map_err(|_| ServeError::Query("a % is not followed by two hexadecimal digits"))?;
-    String::from_utf8(decoded)
-        .map(Some)
-        .map_err(|_| ServeError::Query("it does not decode to UTF-8"))
 }

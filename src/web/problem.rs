@@ -44,6 +44,8 @@ pub enum ServeError {
     Full(Full),
     /// The bucket may not be listed.
     MayNotList(ReadError),
+    /// The origin has no listing.
+    CannotList,
     /// The object could not be read.
     Read(ReadError),
 }
@@ -90,6 +92,7 @@ impl ServeError {
             Self::Unsatisfiable(..) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::MayNotList(_) => StatusCode::BAD_GATEWAY,
+            Self::CannotList => StatusCode::NOT_IMPLEMENTED,
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => StatusCode::NOT_FOUND,
                 ReadErrorKind::Archived => StatusCode::CONFLICT,
@@ -128,6 +131,7 @@ impl ServeError {
             Self::Full(Full::Total) => "too-many-streams",
             Self::Full(Full::Address) => "too-many-streams-of-address",
             Self::MayNotList(_) => "listing-denied",
+            Self::CannotList => "listing-unknown",
             Self::Read(error) => match error.kind {
                 ReadErrorKind::NotFound | ReadErrorKind::DeniedOrMissing => "not-found",
                 ReadErrorKind::Archived => "archived",
@@ -173,6 +177,9 @@ impl ServeError {
             }
             Self::MayNotList(_) => {
                 "This service may not list what it serves; its operator has to grant s3:ListBucket. Files play by their own address all the same.".to_owned()
+            }
+            Self::CannotList => {
+                "What is stored here cannot be listed. Files play by their own address all the same.".to_owned()
             }
             Self::Read(error) => read_detail(error.kind).to_owned(),
         }
@@ -227,6 +234,7 @@ impl ServeError {
             | Self::Query(_)
             | Self::PreconditionFailed
             | Self::Unsatisfiable(..)
+            | Self::CannotList
             | Self::Full(_) => None,
         }
     }

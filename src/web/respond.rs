@@ -17,24 +17,36 @@ use super::multipart::{Framing, MultipartBody};
 use super::object_body::ObjectContent;
 use super::problem::ServeError;
 use super::streams::Place;
-use super::{Shared, Worker, object_headers};
+use super::{CorsPolicy, Shared, Worker, object_headers};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{ContentRange, HttpDate, InclRange, Selection};
-use crate::storage::Served;
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::version::PinnedVersion;
+use crate::storage::{ObjectReader, Served};
 use crate::telemetry::AccessRecord;
 
 /// An answer that is not a failure.
 pub enum Reply {
-    /// An object, or what its conditions make of it, and the place that it has while it is sent.
-    Object(Box<Decided>, ObjectKey, Option<Place>),
+    /// An object, or what its conditions make of it.
+    Object(Box<ObjectReply>),
     /// OPTIONS of anything.
     Options,
     /// A redirect of a visitor to the page.
-    SeeOther(&'static str),
+    SeeOther(String),
     /// A short text of ours.
     Text(Text),
+}
+
+/// An object, or what its conditions make of it.
+pub struct ObjectReply {
+    /// Which answer.
+    pub decided: Decided,
+    /// What further parts are read with.
+    pub reader: Arc<dyn ObjectReader>,
+    /// Of which object.
+    pub key: ObjectKey,
+    /// The place that it has while it is sent.
+    pub place: Option<Place>,
 }
 
 /// A short text of ours.
@@ -59,6 +71,7 @@ const ACCEPT_RANGES: (&str, &str) = ("accept-ranges", "bytes");
 pub fn respond(
     request: &HttpRequest,
     worker: &Worker,
+    cors: &CorsPolicy,
     record: AccessRecord,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
@@ -66,18 +79,25 @@ pub fn respond(
         request,
         worker,
         shared: &worker.shared,
+        cors,
         now: HttpDate::at(SystemTime::now()),
         record,
         place: None,
         served: None,
     };
     match reply {
-        Ok(Reply::Object(decided, key, place)) => {
+        Ok(Reply::Object(reply)) => {
+            let ObjectReply {
+                decided,
+                reader,
+                key,
+                place,
+            } = *reply;
             answer.place = place;
-            answer.object(*decided, &key)
+            answer.object(decided, reader, &key)
         }
         Ok(Reply::Options) => answer.options(),
-        Ok(Reply::SeeOther(location)) => answer.see_other(location),
+        Ok(Reply::SeeOther(location)) => answer.see_other(&location),
         Ok(Reply::Text(text)) => answer.text(text),
         Err(error) => answer.failure(&error),
     }
@@ -87,6 +107,8 @@ struct Answer<'a> {
     request: &'a HttpRequest,
     worker: &'a Worker,
     shared: &'a Shared,
+    /// Which pages may read it.
+    cors: &'a CorsPolicy,
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
     record: AccessRecord,
@@ -97,7 +119,12 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn object(mut self, decided: Decided, key: &ObjectKey) -> HttpResponse<ViewerBody> {
+    fn object(
+        mut self,
+        decided: Decided,
+        reader: Arc<dyn ObjectReader>,
+        key: &ObjectKey,
+    ) -> HttpResponse<ViewerBody> {
         let Decided {
             selection,
             representation,
@@ -120,7 +147,8 @@ impl Answer<'_> {
                 (builder, part.byte_count(), body)
             }
             Selection::Parts(parts) => {
-                return self.parts(&parts, &representation, &content_type, body, key);
+                let version = PinnedVersion::new(reader, key.clone(), &representation);
+                return self.parts(&parts, &representation, &content_type, body, version);
             }
             Selection::NotModified => {
                 let mut builder = self.object_head(StatusCode::NOT_MODIFIED);
@@ -159,10 +187,8 @@ impl Answer<'_> {
         representation: &Representation,
         content_type: &str,
         body: Option<OpenBody>,
-        key: &ObjectKey,
+        version: Option<PinnedVersion>,
     ) -> HttpResponse<ViewerBody> {
-        let reader = Arc::clone(&self.worker.reader);
-        let version = PinnedVersion::new(reader, key.clone(), representation);
         let (Some(version), Some(first)) = (version, body) else {
             let error = ReadError::new(ReadErrorKind::Internal, "parts without a version");
             return self.failure(&ServeError::Read(error));
@@ -201,14 +227,11 @@ impl Answer<'_> {
     fn options(self) -> HttpResponse<ViewerBody> {
         let mut builder = self.head(StatusCode::NO_CONTENT);
         builder.insert_header(("allow", "GET, HEAD, OPTIONS"));
-        self.shared
-            .config
-            .cors
-            .apply_preflight(self.request, &mut builder);
+        self.cors.apply_preflight(self.request, &mut builder);
         self.without_body(builder)
     }
 
-    fn see_other(self, location: &'static str) -> HttpResponse<ViewerBody> {
+    fn see_other(self, location: &str) -> HttpResponse<ViewerBody> {
         let mut builder = self.head(StatusCode::SEE_OTHER);
         builder
             .insert_header(("location", location))
@@ -261,6 +284,7 @@ impl Answer<'_> {
             | ServeError::Query(_)
             | ServeError::Full(_)
             | ServeError::MayNotList(_)
+            | ServeError::CannotList
             | ServeError::Read(_) => {}
         }
         let body = error.body(self.record.id());
@@ -283,7 +307,7 @@ impl Answer<'_> {
             .insert_header(("date", self.now.to_string()))
             .insert_header(("x-content-type-options", "nosniff"))
             .insert_header(("x-request-id", self.record.id().as_str()));
-        config.cors.apply(self.request, &mut builder);
+        self.cors.apply(self.request, &mut builder);
         if let Some(served) = self.served {
             object_headers::tell_cache(&mut builder, served);
         }

@@ -1,12 +1,11 @@
 //! Behind a real load balancer, and over TLS that it speaks.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::support::haproxy::{HaProxy, free_address};
+use crate::support::haproxy::{HaProxy, free_address, tls_before};
 use crate::support::program::{Program, serve};
-use crate::support::{Client, TestS3, content, in_time, installed, until};
+use crate::support::{Client, TestS3, content, in_time, until};
 
 const OPERATING: &str = include_str!("../../src/manual/operating.md");
 
@@ -107,51 +106,12 @@ async fn a_rolling_restart_under_load_loses_no_request() {
     assert!(seen == content(1, LENGTH), "cut or mixed");
 }
 
-/// A certificate for `localhost` and its key in one file, signed by itself.
-fn certificate(folder: &std::path::Path) {
-    let made = Command::new(installed("openssl", "openssl"))
-        .current_dir(folder)
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .output();
-    let made = made.expect("a process");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    let read = |name| std::fs::read(folder.join(name)).expect("a file");
-    let both = [read("certificate.pem"), read("key.pem")].concat();
-    std::fs::write(folder.join("both.pem"), both).expect("a file");
-}
-
 #[tokio::test]
 async fn s3_is_reached_over_tls_if_its_certificate_is_trusted_and_not_otherwise() {
     let s3 = TestS3::embedded().await;
     s3.put("film.mp4", content(1, LENGTH)).await;
-    let behind = s3.access().endpoint.replace("http://", "");
-    let front = free_address();
-    let configuration = format!(
-        "defaults\n    mode http\n    timeout connect 2s\n    timeout client 1m\n    timeout server 1m\n\
-         frontend tls\n    bind {front} ssl crt both.pem alpn http/1.1\n    default_backend s3\n\
-         backend s3\n    server s3 {behind}"
-    );
     let trust = tempfile::tempdir().expect("a folder");
-    certificate(trust.path());
-    let _balancer = HaProxy::start(&configuration, front, |folder| {
-        std::fs::copy(trust.path().join("both.pem"), folder.join("both.pem")).expect("a copy");
-    })
-    .await;
+    let (_balancer, front) = tls_before(&s3, trust.path()).await;
     for (file, status) in [("certificate.pem", 206), ("nothing.pem", 502)] {
         std::fs::write(trust.path().join("nothing.pem"), "").expect("a file");
         let mut command = serve(&s3);

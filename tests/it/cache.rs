@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use s3reel::cache::CacheConfig;
 use s3reel::embedded_s3::shelf::Metadata;
-use s3reel::service::ServiceConfig;
 
 use crate::support::film::{Fault, film, range_asked};
 use crate::support::scripted::{answer, error, raw};
@@ -15,7 +14,7 @@ use crate::support::{Asked, Client, Scripted, Step, TestS3, TestService, content
 const MIB: usize = 1024 * 1024;
 
 /// Turns the cache on, as it is by default.
-fn caching(config: &mut ServiceConfig) {
+fn caching(config: &mut crate::support::service::Setup) {
     config.cache = CacheConfig::default();
 }
 

@@ -6,6 +6,7 @@ mod keys;
 mod listing;
 mod pins;
 mod ranges;
+mod service;
 
 use std::future::poll_fn;
 

@@ -7,7 +7,7 @@ use s3reel::embedded_s3::shelf::Shelf;
 use s3reel::embedded_s3::{BUCKET, EmbeddedS3};
 use s3reel::web::Browse;
 
-use crate::support::service::config;
+use crate::support::service::Setup;
 use crate::support::{TestS3, TestService, content};
 
 struct Folder {
@@ -35,7 +35,7 @@ impl Folder {
         let endpoint = self.s3.address();
         let access = self.s3.access().clone();
         TestService::at_address(endpoint, |service| {
-            let mut ours = config(BUCKET, access);
+            let mut ours = Setup::of(BUCKET, access);
             ours.web.browse = Browse::On;
             *service = ours;
         })

@@ -6,7 +6,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use s3reel::cache::CacheConfig;
-use s3reel::service::ServiceConfig;
 
 use crate::support::film::{Break, Fault, film};
 use crate::support::{Response, TestS3, TestService, content, in_time};
@@ -14,7 +13,7 @@ use crate::support::{Response, TestS3, TestService, content, in_time};
 const BLOCK: usize = 64 * 1024;
 
 /// A cache of few small blocks that asks about every request.
-fn small(config: &mut ServiceConfig) {
+fn small(config: &mut crate::support::service::Setup) {
     config.cache = CacheConfig {
         memory: 20 * 64 * 1024,
         block_size: 64 * 1024,

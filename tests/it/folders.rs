@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use s3reel::storage::file::FileReader;
 use s3reel::storage::{ListRequest, ObjectLister as _, Paused, ReadErrorKind, ReadRequest};
-use s3reel::telemetry::Metrics;
 use tempfile::TempDir;
 
 use crate::conformance::{bytes, collect, head, open, piece, pin, request};
 use crate::support::content;
-use crate::support::origins::{file_reader, long_ago, wrapped};
+use crate::support::origins::{file_reader, long_ago, metrics, shared_folder, wrapped};
 
 const LENGTH: usize = 1_500_000;
 
 fn reader(folder: &Path) -> FileReader {
-    file_reader(folder, Arc::new(Metrics::new().unwrap()))
+    file_reader(folder)
 }
 
 /// A folder with a film that was last written some time ago, and a reader of it.
@@ -110,7 +109,7 @@ async fn a_file_that_is_replaced_or_removed_in_mid_read_is_read_to_its_end() {
     let old = content(1, LENGTH);
     for is_removed in [true, false] {
         let (root, bare) = film(&old);
-        let reader = wrapped(Arc::new(bare), &Arc::new(Metrics::new().unwrap()));
+        let reader = wrapped(Arc::new(bare), &metrics());
         let mut read = open(&*reader, request("film.mp4", "")).await.ok().unwrap();
         let begin = piece(&mut read.body).await.unwrap().unwrap();
         let path = root.path().join("film.mp4");
@@ -134,7 +133,7 @@ async fn a_file_that_is_written_into_in_mid_read_is_cut_before_a_changed_byte_is
     let old = content(1, LENGTH);
     for write in ["other bytes", "truncate", "append"] {
         let (root, bare) = film(&old);
-        let reader = wrapped(Arc::new(bare), &Arc::new(Metrics::new().unwrap()));
+        let reader = wrapped(Arc::new(bare), &metrics());
         let mut read = open(&*reader, request("film.mp4", "")).await.ok().unwrap();
         let begin = piece(&mut read.body).await.unwrap().unwrap();
         let file = fs::File::options()
@@ -188,7 +187,11 @@ async fn a_folder_may_come_later_go_and_be_another_one() {
     let misconfigured = Some(ReadErrorKind::Misconfigured);
     assert_eq!(head(&reader, "a.mp4").await.err(), misconfigured);
     assert_eq!(
-        reader.probe().await.err().map(|error| error.kind),
+        shared_folder(&current)
+            .probe()
+            .await
+            .err()
+            .map(|error| error.kind),
         misconfigured
     );
     for release in ["1", "2"] {
@@ -197,7 +200,7 @@ async fn a_folder_may_come_later_go_and_be_another_one() {
         fs::write(folder.join("a.mp4"), release).unwrap();
         let _ = fs::remove_file(&current);
         symlink(release, &current).unwrap();
-        assert!(reader.probe().await.is_ok());
+        assert!(shared_folder(&current).probe().await.is_ok());
         assert_eq!(
             bytes(&reader, request("a.mp4", "")).await,
             release.as_bytes()

@@ -142,11 +142,7 @@ async fn a_prefix_is_put_before_every_key_and_cannot_be_left() {
         s3.put("films/a.mp4", content(1, 10)).await;
         s3.put("secret.mp4", content(2, 10)).await;
         let prefix = s3reel::object::KeyPrefix::parse("films").unwrap();
-        let service = TestService::with(&s3, |config| {
-            config.web.prefix = prefix.clone();
-            config.s3.prefix = prefix;
-        })
-        .await;
+        let service = TestService::with(&s3, |config| config.s3.prefix = prefix).await;
         assert_eq!(service.get("/a.mp4", &[]).await.body, content(1, 10));
         for target in ["/secret.mp4", "/films/a.mp4"] {
             assert_eq!(service.get(target, &[]).await.status, 404, "{target}");

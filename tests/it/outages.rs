@@ -128,7 +128,7 @@ async fn calls_beyond_the_limit_queue_for_a_moment_and_are_then_turned_away() {
     })
     .await;
     let service = TestService::at_address(origin.address(), |config| {
-        config.server.origin_concurrency = 1;
+        config.concurrency = 1;
     })
     .await;
     let mut slow = service.client().await;

@@ -6,6 +6,7 @@ use s3reel::web::viewer_address::TrustedProxies;
 
 use crate::support::program::{Program, address_in, serve, with_descriptors};
 use crate::support::scripted::{answer, error, raw};
+use crate::support::service::figure_in;
 use crate::support::{Client, Scripted, Step, TestS3, TestService, content, in_time, until};
 
 /// Requests that were turned away because of this limit.
@@ -122,7 +123,6 @@ async fn a_place_is_free_again_however_an_answer_ends() {
             config.s3.timeouts.first_byte = Duration::from_mins(1);
             config.s3.timeouts.idle = Duration::from_mins(1);
             config.s3.timeouts.total = Duration::from_mins(1);
-            config.web.origin_total = Duration::from_mins(1);
         })
         .await;
         let mut viewer = service.client().await;
@@ -338,8 +338,7 @@ async fn a_flood_of_connections_leaves_descriptors_for_those_who_watch() {
         let mut client = Client::connect(admin).await;
         let figures = in_time("figures", client.ask("GET", "/metrics", &[])).await;
         let figures = String::from_utf8(figures.body).unwrap();
-        let line = figures.lines().find_map(|line| line.strip_prefix(name));
-        line.map_or(0.0, |value| value.trim().parse::<f64>().unwrap())
+        figure_in(&figures, name)
     };
     until("the flood is in", async || {
         figure("process_open_fds").await > 60.0

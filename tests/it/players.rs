@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use s3reel::cache::CacheConfig;
-use s3reel::service::ServiceConfig;
 use serde_json::json;
 
 use crate::support::browser::NOWHERE;
@@ -22,7 +21,7 @@ const HOLD: Duration = Duration::from_millis(300);
 async fn plays(engine: Engine) {
     let browser = Browser::start(engine).await;
     for s3 in TestS3::all().await {
-        let hold = |config: &mut ServiceConfig| config.web.viewer_hold = HOLD;
+        let hold = |config: &mut crate::support::service::Setup| config.web.viewer_hold = HOLD;
         let bare = TestService::with(&s3, hold).await;
         let caching = TestService::with(&s3, |config| {
             hold(config);

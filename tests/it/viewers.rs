@@ -31,7 +31,6 @@ async fn a_viewer_that_leaves_frees_its_read_within_a_second_in_every_phase() {
             config.s3.timeouts.first_byte = Duration::from_mins(1);
             config.s3.timeouts.idle = Duration::from_mins(1);
             config.s3.timeouts.total = Duration::from_mins(1);
-            config.web.origin_total = Duration::from_mins(1);
         })
         .await;
         until("the listing at start is done", async || {

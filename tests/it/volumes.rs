@@ -10,22 +10,21 @@ use s3reel::storage::http::ReadFor;
 use s3reel::storage::{
     ListRequest, ObjectLister as _, ObjectReader, ReadErrorKind, ReadRequest, VersionPin,
 };
-use s3reel::telemetry::Metrics;
 
 use crate::conformance::{bytes, collect, head, key, open, piece, request};
-use crate::support::origins::wrapped;
+use crate::support::origins::{metrics, wrapped};
 use crate::support::workspace::{PERSONAL_TOKEN, Trouble, VOLUME, now};
 use crate::support::{Workspace, content, in_time, until};
 
 const SIGN_IN: ReadErrorKind = ReadErrorKind::BadAnswer(BadAnswer::SignInPage);
 
-fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new().unwrap())
-}
-
 /// A reader as its module makes it.
 fn bare(workspace: &Workspace) -> DatabricksReader {
-    DatabricksReader::new(workspace.connection().client(ReadFor::Viewer), metrics())
+    DatabricksReader::new(
+        workspace.connection().client(ReadFor::Viewer),
+        Arc::default(),
+        metrics(),
+    )
 }
 
 async fn film() -> Workspace {
@@ -49,7 +48,11 @@ async fn a_crowd_of_workers_costs_one_token() {
     let connection = workspace.connection();
     let reading: Vec<_> = (0..40)
         .map(|_| {
-            let reader = DatabricksReader::new(connection.client(ReadFor::Viewer), metrics());
+            let reader = DatabricksReader::new(
+                connection.client(ReadFor::Viewer),
+                Arc::default(),
+                metrics(),
+            );
             tokio::spawn(async move { bytes(&reader, request("film.mp4", "bytes=0-9")).await })
         })
         .collect();
@@ -113,7 +116,11 @@ async fn a_token_that_is_given_is_sent_and_none_is_asked_for() {
         let secret = Secret::parse(token).unwrap();
         let connection =
             workspace.connection_with(|config| config.credentials = Credentials::Token(secret));
-        DatabricksReader::new(connection.client(ReadFor::Viewer), metrics())
+        DatabricksReader::new(
+            connection.client(ReadFor::Viewer),
+            Arc::default(),
+            metrics(),
+        )
     };
     assert!(head(&with_token(PERSONAL_TOKEN), "film.mp4").await.is_ok());
     let wrong = head(&with_token("dapi-wrong"), "film.mp4").await;
@@ -369,7 +376,11 @@ async fn a_silent_workspace_is_given_up_in_time() {
     let connection = workspace.connection_with(|config| {
         config.timeouts.idle = Duration::from_millis(200);
     });
-    let reader = DatabricksReader::new(connection.client(ReadFor::Viewer), metrics());
+    let reader = DatabricksReader::new(
+        connection.client(ReadFor::Viewer),
+        Arc::default(),
+        metrics(),
+    );
     workspace.trouble(Trouble::Silent);
     let mut read = open(&reader, request("film.mp4", "")).await.ok().unwrap();
     let error = piece(&mut read.body).await.unwrap().unwrap_err();
@@ -386,7 +397,11 @@ async fn a_token_endpoint_that_never_answers_is_given_up_in_time() {
         config.host = s3reel::storage::databricks::WorkspaceUrl::parse(&host).unwrap();
         config.timeouts.first_byte = Duration::from_millis(200);
     });
-    let reader = DatabricksReader::new(connection.client(ReadFor::Viewer), metrics());
+    let reader = DatabricksReader::new(
+        connection.client(ReadFor::Viewer),
+        Arc::default(),
+        metrics(),
+    );
     let answer = in_time("an answer", reader.head(key("film.mp4"))).await;
     assert_eq!(answer.unwrap_err().kind, ReadErrorKind::TimedOut);
 }
@@ -394,13 +409,17 @@ async fn a_token_endpoint_that_never_answers_is_given_up_in_time() {
 #[tokio::test]
 async fn a_volume_that_is_not_there_is_told_at_start_and_not_as_an_empty_one() {
     let workspace = film().await;
-    assert!(bare(&workspace).probe().await.is_ok());
+    assert!(workspace.connection().probe().await.is_ok());
     let connection = workspace.connection_with(|config| {
         config.volume = VolumePath::parse("/Volumes/main/media/other").unwrap();
     });
-    let other = DatabricksReader::new(connection.client(ReadFor::Viewer), metrics());
+    let other = DatabricksReader::new(
+        connection.client(ReadFor::Viewer),
+        Arc::default(),
+        metrics(),
+    );
     assert_eq!(
-        other.probe().await.unwrap_err().kind,
+        connection.probe().await.unwrap_err().kind,
         ReadErrorKind::Misconfigured
     );
     let listed = other.list(ListRequest {

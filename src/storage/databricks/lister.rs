@@ -6,11 +6,12 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use super::address::query_value;
-use super::client::{Asked, read_bounded};
+use super::client::{Asked, DatabricksClient, DatabricksConnection, read_bounded};
 use super::error::{Call, refused, sign_in_page};
 use super::reader::DatabricksReader;
 use crate::object::ObjectKey;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::http::ReadFor;
 use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
 
 /// A thousand entries, each with its path twice and escaped as JSON at its worst.
@@ -39,62 +40,63 @@ struct Entry {
     last_modified: Option<i64>,
 }
 
-impl DatabricksReader {
-    /// Lists the first entry of the volume, to see whether it answers.
-    pub(super) async fn first_entry(&self) -> Result<(), ReadError> {
-        let listed = self.counted_page("", None, 1).await;
-        match listed {
+impl DatabricksConnection {
+    /// Whether the volume answers and may be listed, asked over a connection of its own.
+    ///
+    /// # Errors
+    /// Why not; [`ReadErrorKind::Misconfigured`] if there is no such volume.
+    pub async fn probe(&self) -> Result<(), ReadError> {
+        let client = self.client(ReadFor::Viewer);
+        match page(&client, "", None, 1).await {
             Ok(_) => Ok(()),
-            // There is no such volume, which is no key that is missing.
-            Err(mut error) if error.kind == ReadErrorKind::NotFound => {
-                error.kind = ReadErrorKind::Misconfigured;
-                Err(error)
-            }
-            Err(error) => Err(error),
+            Err(error) => Err(of_volume(error)),
         }
     }
+}
 
-    async fn counted_page(
-        &self,
-        level: &str,
-        after: Option<&str>,
-        size: usize,
-    ) -> Result<Page, ReadError> {
-        let started = Instant::now();
-        let page = self.page(level, after, size).await;
-        self.count("list", started, page.as_ref().err());
-        page
+/// A volume that is not there is no key that is missing.
+fn of_volume(mut error: ReadError) -> ReadError {
+    if error.kind == ReadErrorKind::NotFound {
+        error.kind = ReadErrorKind::Misconfigured;
     }
+    error
+}
 
-    async fn page(&self, level: &str, after: Option<&str>, size: usize) -> Result<Page, ReadError> {
-        let config = self.client.config();
-        let target = format!("list of {level}");
-        let folder = config.volume.below(level);
-        let folder = folder.trim_end_matches('/');
-        let mut path = format!("/api/2.0/fs/directories{folder}?page_size={size}");
-        if let Some(token) = after {
-            path.push_str("&page_token=");
-            path.push_str(&query_value(token));
-        }
-        let asked = Asked {
-            call: Call::Get,
-            path: &path,
-            fields: Vec::new(),
-            target: &target,
-        };
-        let answer = self.client.ask(&asked).await?;
-        let limit = config.timeouts.total;
-        if answer.status() != StatusCode::OK {
-            return Err(refused(answer, Call::Get, target, limit).await);
-        }
-        let body = read_bounded(answer.into_body(), MAX_LISTING_BYTES, limit).await;
-        let body = body.map_err(|error| error.of(&target))?;
-        parse(&body).map_err(|wrong| match wrong {
-            BadAnswer::SignInPage => sign_in_page(target),
-            reason => ReadError::new(ReadErrorKind::BadAnswer(reason), target),
-        })
+async fn page(
+    client: &DatabricksClient,
+    level: &str,
+    after: Option<&str>,
+    size: usize,
+) -> Result<Page, ReadError> {
+    let config = client.config();
+    let target = format!("list of {level}");
+    let folder = config.volume.below(level);
+    let folder = folder.trim_end_matches('/');
+    let mut path = format!("/api/2.0/fs/directories{folder}?page_size={size}");
+    if let Some(token) = after {
+        path.push_str("&page_token=");
+        path.push_str(&query_value(token));
     }
+    let asked = Asked {
+        call: Call::Get,
+        path: &path,
+        fields: Vec::new(),
+        target: &target,
+    };
+    let answer = client.ask(&asked).await?;
+    let limit = config.timeouts.total;
+    if answer.status() != StatusCode::OK {
+        return Err(refused(answer, Call::Get, target, limit).await);
+    }
+    let body = read_bounded(answer.into_body(), MAX_LISTING_BYTES, limit).await;
+    let body = body.map_err(|error| error.of(&target))?;
+    parse(&body).map_err(|wrong| match wrong {
+        BadAnswer::SignInPage => sign_in_page(target),
+        reason => ReadError::new(ReadErrorKind::BadAnswer(reason), target),
+    })
+}
 
+impl DatabricksReader {
     async fn listing(&self, request: ListRequest) -> Result<Listing, ReadError> {
         let prefix = request.prefix.as_str();
         let level_end = prefix.rfind('/').map_or(0, |slash| slash.saturating_add(1));
@@ -108,19 +110,15 @@ impl DatabricksReader {
         if !is_folder {
             return Ok(Listing::default());
         }
-        match self
-            .counted_page(level, request.after.as_deref(), PAGE)
-            .await
-        {
+        let started = Instant::now();
+        let page = page(&self.client, level, request.after.as_deref(), PAGE).await;
+        self.count("list", started, page.as_ref().err());
+        match page {
             Ok(page) => Ok(listing(page, level, name_begins)),
             Err(error) if error.kind == ReadErrorKind::NotFound && !level.is_empty() => {
                 Ok(Listing::default())
             }
-            Err(mut error) if error.kind == ReadErrorKind::NotFound => {
-                error.kind = ReadErrorKind::Misconfigured;
-                Err(error)
-            }
-            Err(error) => Err(error),
+            Err(error) => Err(of_volume(error)),
         }
     }
 }

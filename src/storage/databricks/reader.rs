@@ -17,18 +17,20 @@ use crate::semantics::range_specifier::IntRange;
 use crate::semantics::{InclRange, RangeSpec, RangesSpecifier};
 use crate::storage::capability::{Capabilities, ListingBy, Validator};
 use crate::storage::error::{ReadError, ReadErrorKind};
+use crate::storage::health::OriginHealth;
 use crate::storage::http::CheckedBody;
 use crate::storage::http::answer::{Extent, within_reach};
 use crate::storage::{
     BoxFuture, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Reads files of one volume as objects.
 #[derive(Clone)]
 pub struct DatabricksReader {
     pub(super) client: DatabricksClient,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
+    health: Arc<OriginHealth>,
 }
 
 /// An answer with bytes that has passed all checks.
@@ -41,16 +43,16 @@ struct Opened {
 impl DatabricksReader {
     /// A reader with this client, which should be its worker's own.
     #[must_use]
-    pub const fn new(client: DatabricksClient, metrics: Arc<Metrics>) -> Self {
-        Self { client, metrics }
-    }
-
-    /// Whether the volume answers and may be listed.
-    ///
-    /// # Errors
-    /// Why not.
-    pub async fn probe(&self) -> Result<(), ReadError> {
-        self.first_entry().await
+    pub const fn new(
+        client: DatabricksClient,
+        health: Arc<OriginHealth>,
+        metrics: Arc<OriginMetrics>,
+    ) -> Self {
+        Self {
+            client,
+            metrics,
+            health,
+        }
     }
 
     fn path(&self, key: &ObjectKey) -> String {
@@ -215,6 +217,7 @@ impl DatabricksReader {
         let outcome = error.map_or("ok", |error| error.kind.as_str());
         self.metrics
             .s3_called(operation, outcome, started.elapsed());
+        self.health.called(error.map(|error| error.kind));
     }
 }
 

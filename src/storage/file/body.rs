@@ -14,7 +14,7 @@ use super::pool::BlockingPlaces;
 use crate::semantics::InclRange;
 use crate::storage::error::ReadError;
 use crate::storage::{BoxFuture, ObjectBody, Paused};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Bytes that are read at once. The first piece is small, since a viewer may want the head of a file
 /// only; more than the largest is no faster, as the system reads ahead by itself.
@@ -26,7 +26,7 @@ const LARGEST_PIECE: u64 = 256 * 1024;
 pub struct FileBody {
     file: Arc<OpenFile>,
     places: BlockingPlaces,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
     target: String,
     /// The longest that a piece may take.
     idle: Duration,
@@ -51,7 +51,7 @@ impl FileBody {
         places: BlockingPlaces,
         idle: Duration,
         target: String,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
     ) -> Self {
         metrics.s3_bodies_open().inc();
         Self {

@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Bound;
 use std::time::Instant;
 
-use super::error::{folder_error, read_error};
 use super::folder::{Folder, names_a_file};
 use super::reader::FileReader;
 use crate::object::key::MAX_KEY_BYTES;
@@ -20,16 +19,9 @@ impl ObjectLister for FileReader {
         Box::pin(async move {
             let started = Instant::now();
             let target = format!("list of {}", request.prefix);
-            let folder = self.config.folder.clone();
-            let work = move || match Folder::open(folder.as_path()) {
-                Ok(folder) => Ok(page(&folder, &request, PAGE)),
-                Err(error) => Err(error),
-            };
-            let listed = match self.places.run(self.config.timeouts.total, work).await {
-                Ok(Ok(Ok(listing))) => Ok(listing),
-                Ok(Ok(Err(error))) | Err(error) => Err(read_error(error, target)),
-                Ok(Err(error)) => Err(folder_error(error, target)),
-            };
+            let limit = self.folder.config().timeouts.total;
+            let work = move |folder: &Folder| page(folder, &request, PAGE);
+            let listed = self.folder.with(limit, &target, work).await;
             self.count("list", started, listed.as_ref().err());
             listed
         })

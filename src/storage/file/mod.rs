@@ -12,4 +12,4 @@ pub mod pool;
 pub mod reader;
 
 pub use folder::names_a_file;
-pub use reader::{FileConfig, FileReader, FolderPath, FolderPathError};
+pub use reader::{FileConfig, FileReader, FolderPath, FolderPathError, SharedFolder};

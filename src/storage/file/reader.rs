@@ -1,9 +1,10 @@
 //! Reads as files of a folder.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::body::FileBody;
 use super::error::{folder_error, read_error};
@@ -14,11 +15,12 @@ use crate::semantics::range_specifier::Resolved;
 use crate::semantics::{EntityTag, Validators};
 use crate::storage::capability::Capabilities;
 use crate::storage::error::{ReadError, ReadErrorKind};
+use crate::storage::health::OriginHealth;
 use crate::storage::http::OriginTimeouts;
 use crate::storage::{
     BoxFuture, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// The absolute path of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,23 +76,51 @@ pub struct FileConfig {
     pub timeouts: OriginTimeouts,
 }
 
-/// Reads files of one folder as objects. Clones share what bounds them, so all workers of an origin
-/// should have clones of one.
-#[derive(Clone)]
-pub struct FileReader {
-    pub(super) config: Arc<FileConfig>,
-    pub(super) places: BlockingPlaces,
-    pub(super) metrics: Arc<Metrics>,
+/// A folder, and what all workers share of it.
+#[derive(Debug, Clone)]
+pub struct SharedFolder {
+    config: Arc<FileConfig>,
+    places: BlockingPlaces,
 }
 
-impl FileReader {
-    /// A reader of a folder, which need not be there yet.
+impl SharedFolder {
+    /// A folder, which need not be there yet.
     #[must_use]
-    pub fn new(config: FileConfig, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: FileConfig) -> Self {
         Self {
             config: Arc::new(config),
             places: BlockingPlaces::default(),
-            metrics,
+        }
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn config(&self) -> &FileConfig {
+        &self.config
+    }
+
+    /// Runs `work` in its folder, within so long.
+    ///
+    /// # Errors
+    /// [`folder_error`] when the folder cannot be opened, [`read_error`] for the rest.
+    pub(super) async fn with<T, F>(
+        &self,
+        limit: Duration,
+        target: &str,
+        work: F,
+    ) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Folder) -> io::Result<T> + Send + 'static,
+    {
+        let path = self.config.folder.clone();
+        let opened = self.places.run(limit, move || {
+            Folder::open(path.as_path()).map(|folder| work(&folder))
+        });
+        match opened.await {
+            Ok(Ok(Ok(outcome))) => Ok(outcome),
+            Ok(Ok(Err(error))) | Err(error) => Err(read_error(error, target.to_owned())),
+            Ok(Err(error)) => Err(folder_error(error, target.to_owned())),
         }
     }
 
@@ -99,29 +129,53 @@ impl FileReader {
     /// # Errors
     /// Why it cannot: [`ReadErrorKind::Misconfigured`] if it is not there or may not be read.
     pub async fn probe(&self) -> Result<(), ReadError> {
-        let target = || format!("folder {}", self.config.folder);
+        let target = format!("folder {}", self.config.folder);
         let limit = self.config.timeouts.first_byte;
-        let path = self.config.folder.clone();
-        let work = move || Folder::open(path.as_path())?.dir().entries().map(drop);
-        let outcome = self.places.run(limit, work).await.and_then(|opened| opened);
-        outcome.map_err(|error| folder_error(error, target()))
+        let work = |folder: &Folder| folder.dir().entries().map(drop);
+        let mut outcome = self.with(limit, &target, work).await;
+        if let Err(error) = &mut outcome
+            && matches!(error.kind, ReadErrorKind::Denied | ReadErrorKind::NotFound)
+        {
+            error.kind = ReadErrorKind::Misconfigured;
+        }
+        outcome
+    }
+}
+
+/// Reads files of one folder as objects.
+#[derive(Clone)]
+pub struct FileReader {
+    pub(super) folder: SharedFolder,
+    metrics: Arc<OriginMetrics>,
+    health: Arc<OriginHealth>,
+}
+
+impl FileReader {
+    /// A reader of a folder that all workers share.
+    #[must_use]
+    pub const fn new(
+        folder: SharedFolder,
+        health: Arc<OriginHealth>,
+        metrics: Arc<OriginMetrics>,
+    ) -> Self {
+        Self {
+            folder,
+            metrics,
+            health,
+        }
     }
 
     async fn open(&self, key: &ObjectKey) -> Result<OpenFile, ReadError> {
         let started = Instant::now();
-        let target = || format!("open of {key}");
-        let (folder, name) = (self.config.folder.clone(), key.as_str().to_owned());
-        let work = move || match Folder::open(folder.as_path()) {
-            Ok(folder) => Ok(folder.file(&name)),
-            Err(error) => Err(error),
-        };
-        let opened = self.places.run(self.config.timeouts.first_byte, work);
-        let opened = match opened.await {
-            Ok(Ok(Ok(Some(file)))) => Ok(file),
-            Ok(Ok(Ok(None))) => Err(ReadError::new(ReadErrorKind::NotFound, target())),
-            Ok(Ok(Err(error))) | Err(error) => Err(read_error(error, target())),
-            Ok(Err(error)) => Err(folder_error(error, target())),
-        };
+        let target = format!("open of {key}");
+        let name = key.as_str().to_owned();
+        let limit = self.folder.config.timeouts.first_byte;
+        let opened = self
+            .folder
+            .with(limit, &target, move |folder| folder.file(&name));
+        let opened = opened
+            .await
+            .and_then(|file| file.ok_or_else(|| ReadError::new(ReadErrorKind::NotFound, target)));
         self.count("open", started, opened.as_ref().err());
         opened
     }
@@ -130,6 +184,7 @@ impl FileReader {
         let outcome = error.map_or("ok", |error| error.kind.as_str());
         self.metrics
             .s3_called(operation, outcome, started.elapsed());
+        self.health.called(error.map(|error| error.kind));
     }
 
     async fn get(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
@@ -152,8 +207,8 @@ impl FileReader {
                 return Err(ReadError::new(kind, target));
             }
         };
-        let (places, metrics) = (self.places.clone(), Arc::clone(&self.metrics));
-        let idle = self.config.timeouts.idle;
+        let (places, metrics) = (self.folder.places.clone(), Arc::clone(&self.metrics));
+        let idle = self.folder.config.timeouts.idle;
         Ok(ObjectRead {
             representation,
             extent,

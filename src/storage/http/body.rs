@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::OriginTimeouts;
 use crate::storage::ObjectBody;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Streams exactly the promised bytes, or ends with an error. Dropping it closes the connection
 /// to the origin unless the body was read to its end.
@@ -27,7 +27,7 @@ pub struct CheckedBody<S> {
     /// Runs only while the origin owes us bytes that the viewer is ready for.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: Waiting,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
 }
 
 /// Whose turn it is.
@@ -47,7 +47,7 @@ impl<S> CheckedBody<S> {
         promised: u64,
         target: String,
         limits: OriginTimeouts,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
     ) -> Self {
         metrics.s3_bodies_open().inc();
         Self {
@@ -199,7 +199,7 @@ mod tests {
             }
         });
         let source = Pieces(receiver, piece);
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/"));
         let limits = OriginTimeouts::default();
         let mut body = CheckedBody::new(source, PROMISED, "GetObject".to_owned(), limits, metrics);
         let mut bytes = 0;

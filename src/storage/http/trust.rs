@@ -31,12 +31,20 @@ impl Trust {
             let why = found.errors;
             log::warn!("no root certificates are found, so no https endpoint is trusted: {why:?}");
         }
+        Self::in_roots(roots)
+    }
+
+    /// These authorities and no others.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up.
+    pub fn in_roots(roots: RootCertStore) -> Result<Self, rustls::Error> {
+        let has_roots = !roots.is_empty();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let has_roots = usable > 0;
         Ok(Self { config, has_roots })
     }
 

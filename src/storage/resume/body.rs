@@ -14,7 +14,7 @@ use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
 use crate::storage::retry::{BACKOFF, Granted, PATIENCE, RetryBudget, is_worth_waiting, jittered};
 use crate::storage::version::PinnedVersion;
 use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, Paused};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Faults that one answer outlives, and how many bytes make room for one more. Without this bound
 /// an origin that breaks off after every byte would be asked once for each.
@@ -29,7 +29,7 @@ fn has_room(faults: u64, handed_out: u64) -> bool {
 /// A body that knows which bytes are still missing.
 pub struct ResumingBody {
     version: PinnedVersion,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
     budget: Arc<RetryBudget>,
     /// Position of the next byte to hand out; one beyond `last` when all have been.
     next: u64,
@@ -70,7 +70,7 @@ impl ResumingBody {
         extent: InclRange,
         first: Body,
         budget: Arc<RetryBudget>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
     ) -> Self {
         Self {
             version,

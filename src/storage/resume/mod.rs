@@ -15,7 +15,7 @@ use super::retry::{RetryBudget, with_retries};
 use super::version::PinnedVersion;
 use super::{BoxFuture, Capabilities, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
 use crate::object::ObjectKey;
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 use body::ResumingBody;
 
@@ -23,7 +23,7 @@ use body::ResumingBody;
 /// fault.
 pub struct Resuming {
     inner: Arc<dyn ObjectReader>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
     budget: Arc<RetryBudget>,
     total: Duration,
 }
@@ -35,7 +35,7 @@ impl Resuming {
     #[must_use]
     pub fn new(
         inner: Arc<dyn ObjectReader>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<OriginMetrics>,
         budget: Arc<RetryBudget>,
         total: Duration,
     ) -> Self {
@@ -177,7 +177,7 @@ mod tests {
             reads: Mutex::new(scripts.into()),
             asked: Mutex::default(),
         });
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/"));
         let inner: Arc<dyn ObjectReader> = Arc::<Scripted>::clone(&reader);
         let request = ReadRequest {
             key: ObjectKey::new("film.mp4".to_owned()).unwrap(),
@@ -316,7 +316,7 @@ mod tests {
             known.length.whole().unwrap(),
             Box::pin(Patient(0)),
             Arc::default(),
-            Arc::new(Metrics::new().unwrap()),
+            Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/")),
         ));
         for _ in 0..4 {
             poll_fn(|cx| body.as_mut().poll_next(cx))

@@ -9,19 +9,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::answer::StatusContradiction;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-
-/// Whether we may list the bucket, which decides what `AccessDenied` for a key means: with that
-/// permission S3 says `NoSuchKey` for what is missing, without it `AccessDenied`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ListPermission {
-    /// Not learned yet.
-    #[default]
-    Unknown,
-    /// We may.
-    Granted,
-    /// We may not.
-    Denied,
-}
+use crate::storage::health::ListPermission;
 
 /// The call that failed. Only HeadObject's errors have no body, and so no code, by design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,22 +7,28 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::Object;
 
 use super::client::S3Connection;
-use super::error::{Call, ListPermission, read_error};
+use super::error::{Call, read_error};
+use super::region::RegionalClient;
 use crate::storage::error::ReadError;
+use crate::storage::health::ListPermission;
 use crate::storage::{BoxFuture, ListRequest, ListedObject, Listing, ObjectLister};
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Lists one bucket with ListObjectsV2.
 pub struct S3Lister {
-    client: Client,
+    client: Arc<RegionalClient>,
     connection: S3Connection,
-    metrics: Arc<Metrics>,
+    metrics: Arc<OriginMetrics>,
 }
 
 impl S3Lister {
     /// A lister with this client.
     #[must_use]
-    pub const fn new(client: Client, connection: S3Connection, metrics: Arc<Metrics>) -> Self {
+    pub const fn new(
+        client: Arc<RegionalClient>,
+        connection: S3Connection,
+        metrics: Arc<OriginMetrics>,
+    ) -> Self {
         Self {
             client,
             connection,
@@ -32,15 +38,17 @@ impl S3Lister {
 
     async fn page(&self, request: ListRequest) -> Result<Listing, ReadError> {
         let started = Instant::now();
-        let result = self
-            .client
-            .list_objects_v2()
-            .bucket(self.connection.config().bucket.as_str())
-            .prefix(&request.prefix)
-            .delimiter("/")
-            .set_continuation_token(request.after)
-            .send()
-            .await;
+        let call = |client: Client| {
+            client
+                .list_objects_v2()
+                .bucket(self.connection.config().bucket.as_str())
+                .prefix(&request.prefix)
+                .delimiter("/")
+                .set_request_payer(self.connection.request_payer())
+                .set_continuation_token(request.after.clone())
+                .send()
+        };
+        let result = self.client.call(call).await;
         let result = result.map_err(|error| {
             let target = format!("ListObjectsV2 {}", request.prefix);
             // Without the permission to list, a denial is about that permission and nothing else.

@@ -16,7 +16,7 @@ use futures_core::Stream;
 use super::answer::check_version;
 use super::client::S3Connection;
 use super::error::{Call, read_error};
-use super::probe::BucketHealth;
+use super::region::RegionalClient;
 use crate::object::representation::FieldValue;
 use crate::object::{ObjectKey, Representation, VersionId};
 use crate::semantics::range_specifier::IntRange;
@@ -24,29 +24,30 @@ use crate::semantics::{
     CompleteLength, EntityTag, HttpDate, RangeSpec, RangesSpecifier, Validators,
 };
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::health::OriginHealth;
 use crate::storage::http::CheckedBody;
 use crate::storage::http::answer::{Extent, check_extent, within_reach};
 use crate::storage::{
     BoxFuture, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, Source, VersionPin,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::OriginMetrics;
 
 /// Reads objects of one bucket through the AWS SDK.
 pub struct S3Reader {
-    client: Client,
+    client: Arc<RegionalClient>,
     connection: S3Connection,
-    health: Arc<BucketHealth>,
-    metrics: Arc<Metrics>,
+    health: Arc<OriginHealth>,
+    metrics: Arc<OriginMetrics>,
 }
 
 impl S3Reader {
     /// A reader with this client, which should be its worker's own.
     #[must_use]
     pub const fn new(
-        client: Client,
+        client: Arc<RegionalClient>,
         connection: S3Connection,
-        health: Arc<BucketHealth>,
-        metrics: Arc<Metrics>,
+        health: Arc<OriginHealth>,
+        metrics: Arc<OriginMetrics>,
     ) -> Self {
         Self {
             client,
@@ -113,15 +114,18 @@ impl S3Reader {
         let range = request.range.map(within_reach);
         let target = || format!("GetObject {}", request.key);
         let pin = request.pin.as_ref();
-        let call = self
-            .client
-            .get_object()
-            .bucket(self.connection.config().bucket.as_str())
-            .key(request.key.as_str())
-            .set_range(range.map(|range| RangesSpecifier::from(range).to_string()))
-            .set_if_match(pin.map(|pin| pin.etag().to_string()))
-            .set_version_id(pin.and_then(VersionPin::version).map(ToString::to_string));
-        let output = call.send().await.map_err(|error| {
+        let call = |client: Client| {
+            client
+                .get_object()
+                .bucket(self.connection.config().bucket.as_str())
+                .key(request.key.as_str())
+                .set_request_payer(self.connection.request_payer())
+                .set_range(range.map(|range| RangesSpecifier::from(range).to_string()))
+                .set_if_match(pin.map(|pin| pin.etag().to_string()))
+                .set_version_id(pin.and_then(VersionPin::version).map(ToString::to_string))
+                .send()
+        };
+        let output = self.client.call(call).await.map_err(|error| {
             read_error(error, target(), Call::Other, self.health.list_permission())
         })?;
         let (extent, representation) = Self::check(request, range, &output)
@@ -142,12 +146,15 @@ impl S3Reader {
 
     async fn head_object(&self, key: &ObjectKey) -> Result<Representation, ReadError> {
         let target = || format!("HeadObject {key}");
-        let call = self
-            .client
-            .head_object()
-            .bucket(self.connection.config().bucket.as_str())
-            .key(key.as_str());
-        let output = call.send().await.map_err(|error| {
+        let call = |client: Client| {
+            client
+                .head_object()
+                .bucket(self.connection.config().bucket.as_str())
+                .key(key.as_str())
+                .set_request_payer(self.connection.request_payer())
+                .send()
+        };
+        let output = self.client.call(call).await.map_err(|error| {
             read_error(error, target(), Call::Head, self.health.list_permission())
         })?;
         if is_archived(&output) {
@@ -160,21 +167,22 @@ impl S3Reader {
         Ok(of_head(CompleteLength::new(length), &output))
     }
 
-    async fn head_with_code(&self, key: ObjectKey) -> Result<Representation, ReadError> {
+    async fn counted_head_object(&self, key: &ObjectKey) -> Result<Representation, ReadError> {
         let started = Instant::now();
-        let result = self.head_object(&key).await;
+        let result = self.head_object(key).await;
         self.count("HeadObject", started, result.as_ref().err());
-        match result {
-            Err(error) if code_decides(error.kind) => Err(self.with_code(key, error).await),
-            result => result,
-        }
+        result
     }
 
     /// HeadObject's errors have no body and so no code; where the code decides, GetObject of one
     /// byte has one.
-    async fn with_code(&self, key: ObjectKey, error: ReadError) -> ReadError {
+    async fn head_with_code(&self, key: ObjectKey) -> Result<Representation, ReadError> {
+        let error = match self.counted_head_object(&key).await {
+            Err(error) if code_decides(error.kind) => error,
+            result => return result,
+        };
         let first_byte = ReadRequest {
-            key,
+            key: key.clone(),
             range: Some(RangeSpec::Int(IntRange {
                 first: 0,
                 last: Some(0),
@@ -182,10 +190,14 @@ impl S3Reader {
             pin: None,
         };
         match self.get(first_byte).await {
+            // What was wrong is not any more: its text named the region.
+            Ok(_) if error.kind == ReadErrorKind::Misconfigured => {
+                self.counted_head_object(&key).await
+            }
             // It came into being in between, or is empty: the first answer stands.
-            Ok(_) => error,
-            Err(with_code) if with_code.kind == ReadErrorKind::RangeNotSatisfiable => error,
-            Err(with_code) => with_code,
+            Ok(_) => Err(error),
+            Err(with_code) if with_code.kind == ReadErrorKind::RangeNotSatisfiable => Err(error),
+            Err(with_code) => Err(with_code),
         }
     }
 

@@ -67,7 +67,7 @@ export async function loadPage() {
     if (loading !== shown) return; // the viewer has moved on
     const first = addPage(page, isFirst);
     if (document.activeElement === byId('more')) first?.firstChild.focus(); // a keyboard goes on where these begin
-    say('status', summary());
+    say('status', page.trouble ? `${summary()}. The rest could not be listed: ${page.trouble}` : summary());
     say('more', 'Show more');
   } catch (error) {
     if (loading !== shown) return;

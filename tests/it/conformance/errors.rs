@@ -6,10 +6,9 @@ use s3reel::storage::capability::{ListingBy, Validator};
 use s3reel::storage::databricks::{DatabricksReader, WorkspaceUrl};
 use s3reel::storage::http::ReadFor;
 use s3reel::storage::{ObjectReader, ReadErrorKind, VersionPin};
-use s3reel::telemetry::Metrics;
 
 use super::{head, open, request};
-use crate::support::origins::file_reader;
+use crate::support::origins::{file_reader, metrics, shared_folder};
 use crate::support::workspace::now;
 use crate::support::{Origin, Workspace, content};
 
@@ -42,9 +41,7 @@ async fn a_key_that_is_not_there_is_missing() {
 
 #[tokio::test]
 async fn an_origin_that_is_not_there_is_no_missing_key() {
-    let metrics = || Arc::new(Metrics::new().unwrap());
     let gone = tempfile::tempdir().unwrap().path().to_owned();
-    let folder = file_reader(&gone, metrics());
     // A port that nobody listens at any more.
     let host = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -53,7 +50,9 @@ async fn an_origin_that_is_not_there_is_no_missing_key() {
     let workspace = Workspace::start().await;
     let connection =
         workspace.connection_with(|config| config.host = WorkspaceUrl::parse(&host).unwrap());
-    let volume = DatabricksReader::new(connection.client(ReadFor::Viewer), metrics());
+    let client = connection.client(ReadFor::Viewer);
+    let volume = DatabricksReader::new(client, Arc::default(), metrics());
+    let folder = file_reader(&gone);
     let cases: [(&dyn ObjectReader, ReadErrorKind); 2] = [
         (&folder, ReadErrorKind::Misconfigured),
         (&volume, ReadErrorKind::Unreachable),
@@ -63,14 +62,10 @@ async fn an_origin_that_is_not_there_is_no_missing_key() {
         let error = open(reader, request("a.mp4", "bytes=0-1")).await.err();
         assert_eq!(error, Some(kind));
     }
-    assert_eq!(
-        folder.probe().await.unwrap_err().kind,
-        ReadErrorKind::Misconfigured
-    );
-    assert_eq!(
-        volume.probe().await.unwrap_err().kind,
-        ReadErrorKind::Unreachable
-    );
+    let error = shared_folder(&gone).probe().await.unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::Misconfigured);
+    let error = connection.probe().await.unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::Unreachable);
 }
 
 #[tokio::test]
@@ -89,7 +84,7 @@ async fn a_reader_can_what_it_says() {
         let known = head(&*readers.reader, "film.mp4").await.unwrap();
         let at_once = match capabilities.validator {
             Validator::Strong => true,
-            Validator::StrongWhenSettled => false,
+            Validator::StrongWhenSettled | Validator::Weak => false,
         };
         assert_eq!(VersionPin::of(&known).is_some(), at_once, "{name}");
         // A weak tag there is in any case, for those who have seen the object before.

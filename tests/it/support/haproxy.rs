@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{in_time, installed, until};
+use super::{TestS3, in_time, installed, until};
 
 /// A running HAProxy. Dropping it kills it.
 pub struct HaProxy {
@@ -22,7 +23,7 @@ impl HaProxy {
     pub async fn start(
         configuration: &str,
         address: SocketAddr,
-        prepare: impl FnOnce(&std::path::Path),
+        prepare: impl FnOnce(&Path),
     ) -> Self {
         let run = tempfile::tempdir().expect("a folder");
         prepare(run.path());
@@ -78,4 +79,50 @@ impl Drop for HaProxy {
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("an address")
+}
+
+/// An address where S3 is reached over TLS, with a certificate for `localhost` that `folder` has as
+/// `certificate.pem`.
+pub async fn tls_before(s3: &TestS3, folder: &Path) -> (HaProxy, SocketAddr) {
+    let behind = s3.access().endpoint.replace("http://", "");
+    let front = free_address();
+    let configuration = format!(
+        "defaults\n    mode http\n    timeout connect 2s\n    timeout client 1m\n    timeout server 1m\n\
+         frontend tls\n    bind {front} ssl crt both.pem alpn http/1.1\n    default_backend s3\n\
+         backend s3\n    server s3 {behind}"
+    );
+    certificate(folder);
+    let balancer = HaProxy::start(&configuration, front, |run| {
+        std::fs::copy(folder.join("both.pem"), run.join("both.pem")).expect("a copy");
+    })
+    .await;
+    (balancer, front)
+}
+
+/// A certificate for `localhost` and its key in one file, signed by itself.
+fn certificate(folder: &Path) {
+    let made = Command::new(installed("openssl", "openssl"))
+        .current_dir(folder)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .output();
+    let made = made.expect("a process");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let read = |name| std::fs::read(folder.join(name)).expect("a file");
+    let both = [read("certificate.pem"), read("key.pem")].concat();
+    std::fs::write(folder.join("both.pem"), both).expect("a file");
 }

@@ -1,23 +1,25 @@
 //! Each kind of origin that the service can read, with a reader over it that is wrapped as in the service.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use s3reel::object::{BucketName, KeyPrefix};
-use s3reel::storage::databricks::DatabricksReader;
-use s3reel::storage::file::{FileConfig, FileReader, FolderPath};
+use s3reel::object::BucketName;
+use s3reel::object::mount::Mount;
+use s3reel::service::origin::{OriginConfig, OriginSource};
+use s3reel::service::source::{Opened, connect};
+use s3reel::storage::file::{FileConfig, FileReader, FolderPath, SharedFolder};
 use s3reel::storage::gate::{Gate, Gated};
+use s3reel::storage::health::OriginHealth;
 use s3reel::storage::http::{OriginTimeouts, ReadFor};
 use s3reel::storage::resume::Resuming;
 use s3reel::storage::retry::RetryBudget;
+use s3reel::storage::s3::S3Config;
 use s3reel::storage::s3::client::Access;
-use s3reel::storage::s3::lister::S3Lister;
-use s3reel::storage::s3::{BucketHealth, S3Config, S3Connection, S3Reader};
 use s3reel::storage::{ObjectLister, ObjectReader};
-use s3reel::telemetry::Metrics;
+use s3reel::telemetry::{Metrics, OriginMetrics};
 use tempfile::TempDir;
 
 use super::{TestS3, Workspace};
@@ -39,9 +41,9 @@ pub struct Readers {
     /// As viewers are served through it, but for the cache.
     pub reader: Arc<dyn ObjectReader>,
     /// Of the same origin.
-    pub lister: Arc<dyn ObjectLister>,
+    pub lister: Box<dyn ObjectLister>,
     /// What they count.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<OriginMetrics>,
 }
 
 impl Origin {
@@ -92,96 +94,74 @@ impl Origin {
         }
     }
 
-    /// Its readers.
-    pub async fn readers(&self) -> Readers {
-        let metrics = Arc::new(Metrics::new().expect("metrics"));
-        let counted = || Arc::clone(&metrics);
-        let (bare, lister): (Arc<dyn ObjectReader>, Arc<dyn ObjectLister>) = match self {
+    /// It, as the service is told of it.
+    pub fn source(&self) -> OriginSource {
+        match self {
             Self::S3(s3) => {
-                let connection = S3Connection::load(S3Config {
-                    bucket: BucketName::parse(s3.bucket()).expect("a name"),
-                    prefix: KeyPrefix::default(),
-                    force_path_style: None,
-                    access: Access::Explicit(s3.access().clone()),
-                    timeouts: OriginTimeouts::default(),
-                });
-                let connection = connection.await.expect("a connection");
-                let client = connection.client(ReadFor::Viewer);
-                let health = Arc::new(BucketHealth::default());
-                (
-                    Arc::new(S3Reader::new(
-                        client.clone(),
-                        connection.clone(),
-                        health,
-                        counted(),
-                    )),
-                    Arc::new(S3Lister::new(client, connection, counted())),
-                )
+                let bucket = BucketName::parse(s3.bucket()).expect("a name");
+                let config = S3Config::of(bucket, Access::Explicit(s3.access().clone()));
+                OriginSource::S3(Box::new(config))
             }
-            Self::File(root) => {
-                let reader = Arc::new(file_reader(root.path(), counted()));
-                (Arc::clone(&reader) as _, reader)
-            }
+            Self::File(root) => OriginSource::File(file_config(root.path())),
             Self::Databricks(workspace) => {
-                let client = workspace.connection().client(ReadFor::Viewer);
-                let reader = Arc::new(DatabricksReader::new(client, counted()));
-                (Arc::clone(&reader) as _, reader)
+                let config = workspace.connection().config().clone();
+                OriginSource::Databricks(Box::new(config))
             }
-        };
+        }
+    }
+
+    /// It, at a place of a service.
+    pub fn at(&self, place: &str) -> OriginConfig {
+        OriginConfig {
+            mount: Mount::parse(place).expect("a place"),
+            ..OriginConfig::of(self.source())
+        }
+    }
+
+    /// Its readers, as the service makes them.
+    pub async fn readers(&self) -> Readers {
+        let metrics = metrics();
+        let source = connect(&self.source()).await.expect("an origin");
+        let Opened { reader, lister } = source.open(ReadFor::Viewer, &Arc::default(), &metrics);
         Readers {
-            reader: wrapped(Arc::clone(&bare), &metrics),
-            bare,
+            reader: wrapped(Arc::clone(&reader), &metrics),
+            bare: reader,
             lister,
             metrics,
         }
     }
 }
 
-/// A reader of a folder.
-pub fn file_reader(folder: &std::path::Path, metrics: Arc<Metrics>) -> FileReader {
+/// Figures of some origin.
+pub fn metrics() -> Arc<OriginMetrics> {
+    Arc::new(Metrics::new().expect("metrics").of_origin("/"))
+}
+
+fn file_config(folder: &Path) -> FileConfig {
     let folder = FolderPath::parse(folder.to_str().expect("UTF-8"));
-    let config = FileConfig {
+    FileConfig {
         folder: folder.expect("a path"),
         timeouts: OriginTimeouts::default(),
-    };
-    FileReader::new(config, metrics)
+    }
+}
+
+/// A folder as workers share it.
+pub fn shared_folder(folder: &Path) -> SharedFolder {
+    SharedFolder::new(file_config(folder))
+}
+
+/// A reader of a folder.
+pub fn file_reader(folder: &Path) -> FileReader {
+    let health = Arc::new(OriginHealth::default());
+    FileReader::new(shared_folder(folder), health, metrics())
 }
 
 /// A reader in the wrappers of the service, in their order.
-pub fn wrapped(bare: Arc<dyn ObjectReader>, metrics: &Arc<Metrics>) -> Arc<dyn ObjectReader> {
-    let gated = Arc::new(Gated::new(Shared(bare), Arc::new(Gate::new(64))));
+pub fn wrapped(bare: Arc<dyn ObjectReader>, metrics: &Arc<OriginMetrics>) -> Arc<dyn ObjectReader> {
+    let gated = Arc::new(Gated::new(bare, Arc::new(Gate::new(64))));
     let budget = Arc::new(RetryBudget::default());
     let total = Duration::from_secs(10);
     Arc::new(Resuming::new(gated, Arc::clone(metrics), budget, total))
-}
-
-/// A reader that was chosen at run time, as one that is known when compiling.
-struct Shared(Arc<dyn ObjectReader>);
-
-impl ObjectReader for Shared {
-    fn read(
-        &self,
-        request: s3reel::storage::ReadRequest,
-    ) -> s3reel::storage::BoxFuture<
-        '_,
-        Result<s3reel::storage::ObjectRead, s3reel::storage::ReadError>,
-    > {
-        self.0.read(request)
-    }
-
-    fn head(
-        &self,
-        key: s3reel::object::ObjectKey,
-    ) -> s3reel::storage::BoxFuture<
-        '_,
-        Result<s3reel::storage::ObjectHead, s3reel::storage::ReadError>,
-    > {
-        self.0.head(key)
-    }
-
-    fn capabilities(&self) -> s3reel::storage::Capabilities {
-        self.0.capabilities()
-    }
 }
 
 /// A time long enough ago for a file's clock.

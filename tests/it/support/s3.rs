@@ -10,8 +10,8 @@ use bytes::Bytes;
 use s3reel::embedded_s3::memory::Memory;
 use s3reel::embedded_s3::shelf::{Metadata, Shelf};
 use s3reel::embedded_s3::{BUCKET, EmbeddedS3};
-use s3reel::object::{BucketName, KeyPrefix};
-use s3reel::storage::s3::client::{Access, ExplicitAccess, OriginTimeouts};
+use s3reel::object::BucketName;
+use s3reel::storage::s3::client::{Access, ExplicitAccess};
 use s3reel::storage::s3::pace::ReadFor;
 use s3reel::storage::s3::{S3Config, S3Connection};
 
@@ -58,15 +58,9 @@ impl TestS3 {
             secret_access_key: "test".to_owned(),
         };
         let bucket = format!("s3reel-test-{:016x}", fastrand::u64(..));
-        let connection = S3Connection::load(S3Config {
-            bucket: BucketName::parse(&bucket).expect("a bucket name"),
-            prefix: KeyPrefix::default(),
-            force_path_style: None,
-            access: Access::Explicit(access.clone()),
-            timeouts: OriginTimeouts::default(),
-        })
-        .await
-        .expect("a connection");
+        let name = BucketName::parse(&bucket).expect("a bucket name");
+        let config = S3Config::of(name, Access::Explicit(access.clone()));
+        let connection = S3Connection::load(config).await.expect("a connection");
         let client = connection.client(ReadFor::Viewer);
         let created = client.create_bucket().bucket(&bucket).send().await;
         created.unwrap_or_else(|error| panic!("{ENDPOINT_VARIABLE}: {error:?}"));

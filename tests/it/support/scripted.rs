@@ -94,6 +94,12 @@ impl Scripted {
         })
     }
 
+    /// A server that answers everything by its script, the listing of the start too.
+    pub async fn start_raw(script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::on(listener, script)
+    }
+
     /// A server that denies listings, and answers what is asked for objects by its script.
     pub async fn start_denying_lists(
         script: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static,
@@ -167,6 +173,11 @@ impl Scripted {
             .filter(|asked| asked.is_for_an_object())
             .cloned()
             .collect()
+    }
+
+    /// All requests so far.
+    pub fn all_asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("a lock").clone()
     }
 
     /// Connections that are open now.
@@ -251,7 +262,8 @@ pub fn error(status: &str, code: &str) -> Step {
     answer(status, &[("Content-Type", "application/xml")], body)
 }
 
-fn empty_listing() -> Vec<u8> {
+/// A listing without anything in it.
+pub fn empty_listing() -> Vec<u8> {
     let body = "<?xml version=\"1.0\"?><ListBucketResult><Name>test-bucket</Name><KeyCount>0</KeyCount>\
                 <MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
     match answer("200 OK", &[("Content-Type", "application/xml")], body) {
