@@ -51,7 +51,9 @@ pub async fn connect(source: &OriginSource) -> Result<Arc<dyn Source>, String> {
             .await
             .map(|connection| -> Arc<dyn Source> { Arc::new(connection) })
             .map_err(|error| error.to_string()),
-        OriginSource::File(config) => Ok(Arc::new(SharedFolder::new(config.clone()))),
+        OriginSource::File(config) => SharedFolder::new(config.clone())
+            .map(|folder| -> Arc<dyn Source> { Arc::new(folder) })
+            .map_err(|error| error.to_string()),
         OriginSource::Databricks(config) => {
             let trust = Trust::of_system().map_err(|error| error.to_string())?;
             let config = config.as_ref().clone();

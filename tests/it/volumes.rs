@@ -388,6 +388,26 @@ async fn a_silent_workspace_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn a_viewer_that_leaves_frees_the_connection_in_every_phase() {
+    let workspace = film().await;
+    for trouble in [Trouble::NoAnswer, Trouble::Silent] {
+        let reader = wrapped(Arc::new(bare(&workspace)), &metrics());
+        let before = workspace.seen().len();
+        workspace.trouble(trouble.clone());
+        let reading = tokio::spawn(async move {
+            let mut read = open(&*reader, request("film.mp4", "")).await.ok().unwrap();
+            let _ = piece(&mut read.body).await;
+            // Idle connections of its pool are closed with it and do not count.
+            drop(reader);
+        });
+        until("it is asked", async || workspace.seen().len() > before).await;
+        assert!(workspace.connections() > 0, "{trouble:?}");
+        reading.abort();
+        until("nothing is open", async || workspace.connections() == 0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_never_answers_is_given_up_in_time() {
     // It takes connections and says nothing.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

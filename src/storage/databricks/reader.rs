@@ -154,6 +154,10 @@ impl DatabricksReader {
         fields: Vec<(HeaderName, String)>,
         target: &str,
     ) -> Result<(Response<Incoming>, FileHead), ReadError> {
+        // No file of a volume has such a name, and a workspace may collapse it to that of another.
+        if key.as_str().split('/').any(str::is_empty) {
+            return Err(ReadError::new(ReadErrorKind::NotFound, target));
+        }
         let path = self.path(key);
         let asked = Asked {
             call,

@@ -10,7 +10,7 @@ use futures_core::Stream;
 
 use super::error::{piece_error, read_error};
 use super::folder::OpenFile;
-use super::pool::BlockingPlaces;
+use super::pool::{BlockingPool, Work};
 use crate::semantics::InclRange;
 use crate::storage::error::ReadError;
 use crate::storage::{BoxFuture, ObjectBody, Paused};
@@ -25,7 +25,7 @@ const LARGEST_PIECE: u64 = 256 * 1024;
 /// system has read ahead is in its own cache and not in our memory.
 pub struct FileBody {
     file: Arc<OpenFile>,
-    places: BlockingPlaces,
+    pool: BlockingPool,
     metrics: Arc<OriginMetrics>,
     target: String,
     /// The longest that a piece may take.
@@ -48,7 +48,7 @@ impl FileBody {
     pub fn new(
         file: OpenFile,
         range: InclRange,
-        places: BlockingPlaces,
+        pool: BlockingPool,
         idle: Duration,
         target: String,
         metrics: Arc<OriginMetrics>,
@@ -56,7 +56,7 @@ impl FileBody {
         metrics.s3_bodies_open().inc();
         Self {
             file: Arc::new(file),
-            places,
+            pool,
             metrics,
             target,
             idle,
@@ -76,10 +76,13 @@ impl FileBody {
         };
         let missing = InclRange::new(self.next, self.last).map_or(0, InclRange::byte_count);
         let length = usize::try_from(missing.min(most)).unwrap_or(0);
-        let (file, places) = (Arc::clone(&self.file), self.places.clone());
+        let (file, pool) = (Arc::clone(&self.file), self.pool.clone());
         let (next, idle, target) = (self.next, self.idle, self.target.clone());
         Box::pin(async move {
-            match places.run(idle, move || file.piece(next, length)).await {
+            match pool
+                .run(Work::Read, idle, move || file.piece(next, length))
+                .await
+            {
                 Ok(Ok(piece)) => Ok(piece),
                 Ok(Err(error)) => Err(piece_error(error, target)),
                 Err(error) => Err(read_error(error, target)),

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use super::folder::{Folder, names_a_file};
+use super::pool::Work;
 use super::reader::FileReader;
 use crate::object::key::MAX_KEY_BYTES;
 use crate::storage::error::ReadError;
@@ -21,7 +22,7 @@ impl ObjectLister for FileReader {
             let target = format!("list of {}", request.prefix);
             let limit = self.folder.config().timeouts.total;
             let work = move |folder: &Folder| page(folder, &request, PAGE);
-            let listed = self.folder.with(limit, &target, work).await;
+            let listed = self.folder.with(Work::Listing, limit, &target, work).await;
             self.count("list", started, listed.as_ref().err());
             listed
         })

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::body::FileBody;
 use super::error::{folder_error, read_error};
 use super::folder::{FileVersion, Folder, OpenFile};
-use super::pool::BlockingPlaces;
+use super::pool::{BlockingPool, Work};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::range_specifier::Resolved;
 use crate::semantics::{EntityTag, Validators};
@@ -80,17 +80,19 @@ pub struct FileConfig {
 #[derive(Debug, Clone)]
 pub struct SharedFolder {
     config: Arc<FileConfig>,
-    places: BlockingPlaces,
+    pool: BlockingPool,
 }
 
 impl SharedFolder {
     /// A folder, which need not be there yet.
-    #[must_use]
-    pub fn new(config: FileConfig) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When no pool for blocking work can be made.
+    pub fn new(config: FileConfig) -> io::Result<Self> {
+        Ok(Self {
             config: Arc::new(config),
-            places: BlockingPlaces::default(),
-        }
+            pool: BlockingPool::new()?,
+        })
     }
 
     /// What it was made of.
@@ -105,6 +107,7 @@ impl SharedFolder {
     /// [`folder_error`] when the folder cannot be opened, [`read_error`] for the rest.
     pub(super) async fn with<T, F>(
         &self,
+        what: Work,
         limit: Duration,
         target: &str,
         work: F,
@@ -114,7 +117,7 @@ impl SharedFolder {
         F: FnOnce(&Folder) -> io::Result<T> + Send + 'static,
     {
         let path = self.config.folder.clone();
-        let opened = self.places.run(limit, move || {
+        let opened = self.pool.run(what, limit, move || {
             Folder::open(path.as_path()).map(|folder| work(&folder))
         });
         match opened.await {
@@ -132,7 +135,7 @@ impl SharedFolder {
         let target = format!("folder {}", self.config.folder);
         let limit = self.config.timeouts.first_byte;
         let work = |folder: &Folder| folder.dir().entries().map(drop);
-        let mut outcome = self.with(limit, &target, work).await;
+        let mut outcome = self.with(Work::Listing, limit, &target, work).await;
         if let Err(error) = &mut outcome
             && matches!(error.kind, ReadErrorKind::Denied | ReadErrorKind::NotFound)
         {
@@ -172,7 +175,7 @@ impl FileReader {
         let limit = self.folder.config.timeouts.first_byte;
         let opened = self
             .folder
-            .with(limit, &target, move |folder| folder.file(&name));
+            .with(Work::Read, limit, &target, move |folder| folder.file(&name));
         let opened = opened
             .await
             .and_then(|file| file.ok_or_else(|| ReadError::new(ReadErrorKind::NotFound, target)));
@@ -207,15 +210,13 @@ impl FileReader {
                 return Err(ReadError::new(kind, target));
             }
         };
-        let (places, metrics) = (self.folder.places.clone(), Arc::clone(&self.metrics));
+        let (pool, metrics) = (self.folder.pool.clone(), Arc::clone(&self.metrics));
         let idle = self.folder.config.timeouts.idle;
         Ok(ObjectRead {
             representation,
             extent,
             body: match extent {
-                Some(extent) => {
-                    Box::pin(FileBody::new(file, extent, places, idle, target, metrics))
-                }
+                Some(extent) => Box::pin(FileBody::new(file, extent, pool, idle, target, metrics)),
                 None => Box::pin(Nothing),
             },
             served: Served::now(Source::Origin),

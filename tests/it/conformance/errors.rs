@@ -25,6 +25,9 @@ async fn a_key_that_is_not_there_is_missing() {
             "films/",
             "films/a.mp4/b",
             "Films/a.mp4",
+            "films//a.mp4",
+            "/films/a.mp4",
+            "films/a.mp4/",
         ] {
             let missing = Some(ReadErrorKind::NotFound);
             for text in ["", "bytes=0-1"] {

@@ -203,6 +203,15 @@ async fn a_file_of_a_volume_is_not_kept_in_its_first_minute() {
             .get(&target, &[("Range", "bytes=0-9,900-909")])
             .await;
         assert_eq!(several.status, 200);
+        let date = whole.header("last-modified").unwrap();
+        for continued in [date, whole.header("etag").unwrap()] {
+            let fields = [("Range", "bytes=5-9"), ("If-Range", continued)];
+            assert_eq!(
+                service.get(&target, &fields).await.status,
+                200,
+                "{continued}"
+            );
+        }
     }
 }
 

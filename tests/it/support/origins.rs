@@ -147,7 +147,7 @@ fn file_config(folder: &Path) -> FileConfig {
 
 /// A folder as workers share it.
 pub fn shared_folder(folder: &Path) -> SharedFolder {
-    SharedFolder::new(file_config(folder))
+    SharedFolder::new(file_config(folder)).expect("threads")
 }
 
 /// A reader of a folder.

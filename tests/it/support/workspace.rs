@@ -29,6 +29,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderMap, HeaderName};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -85,6 +86,8 @@ pub enum Trouble {
     Field(&'static str, &'static str),
     /// The head comes, and of the body nothing ever.
     Silent,
+    /// Nothing comes, ever.
+    NoAnswer,
 }
 
 /// A request as it came.
@@ -118,6 +121,7 @@ struct State {
     page: usize,
     seen: Vec<Seen>,
     puts: u64,
+    connections: usize,
 }
 
 /// A running stand-in. Dropping it cuts what is open.
@@ -145,6 +149,7 @@ impl Workspace {
             page: 1000,
             seen: Vec::new(),
             puts: 0,
+            connections: 0,
         }));
         let task = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self {
@@ -227,6 +232,11 @@ impl Workspace {
         self.with(|state| state.seen.clone())
     }
 
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.with(|state| state.connections)
+    }
+
     /// A connection to its volume as its service principal.
     pub fn connection(&self) -> DatabricksConnection {
         self.connection_with(|_| {})
@@ -274,13 +284,19 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
                 let _ = stream.set_nodelay(true);
                 let state = Arc::clone(&state);
                 connections.spawn(async move {
-                    let service = service_fn(move |request| {
+                    let count = |by: isize| {
+                        let mut state = state.lock().expect("nobody panicked");
+                        state.connections = state.connections.saturating_add_signed(by);
+                    };
+                    count(1);
+                    let service = service_fn(|request| {
                         let state = Arc::clone(&state);
                         async move { Ok::<_, Infallible>(respond(request, &state).await) }
                     });
                     let _ = auto::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
+                    count(-1);
                 });
             }
             Some(_) = connections.join_next() => {}
@@ -295,10 +311,18 @@ async fn respond(request: Request<Incoming>, state: &Mutex<State>) -> Answer {
         .await
         .map(http_body_util::Collected::to_bytes)
         .unwrap_or_default();
+    let Some(answer) = answered(&parts, &body, state) else {
+        return std::future::pending().await;
+    };
+    answer
+}
+
+/// An answer, or none at all.
+fn answered(parts: &Parts, body: &[u8], state: &Mutex<State>) -> Option<Answer> {
     let mut state = state.lock().expect("nobody panicked");
     let path = decoded(parts.uri.path());
     if path == "/oidc/v1/token" {
-        return token(&mut state, &parts.method, &parts.headers, &body);
+        return Some(token(&mut state, &parts.method, &parts.headers, body));
     }
     state.seen.push(Seen {
         method: parts.method.to_string(),
@@ -307,15 +331,18 @@ async fn respond(request: Request<Incoming>, state: &Mutex<State>) -> Answer {
     });
     let is_head = parts.method == Method::HEAD;
     let trouble = state.troubles.pop_front();
+    if matches!(trouble, Some(Trouble::NoAnswer)) {
+        return None;
+    }
     if let Some(answer) = trouble
         .as_ref()
         .and_then(|trouble| in_place(trouble, is_head))
     {
-        return answer;
+        return Some(answer);
     }
     if !may_read(&state, &parts.headers) {
         let message = "Credential was not sent or was of an unsupported type for this API.";
-        return error(401, &json!(401), message, is_head);
+        return Some(error(401, &json!(401), message, is_head));
     }
     let mut answer = if let Some(path) = path.strip_prefix("/api/2.0/fs/files") {
         file(
@@ -341,7 +368,7 @@ async fn respond(request: Request<Incoming>, state: &Mutex<State>) -> Answer {
             .headers_mut()
             .insert(name, value.parse().expect("a value"));
     }
-    answer
+    Some(answer)
 }
 
 /// An answer that has nothing to do with what was asked.
