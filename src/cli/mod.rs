@@ -25,7 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve a bucket over HTTP.
+    /// Serve buckets and other origins over HTTP.
     Serve(Box<Settings>),
     /// Play a folder or the sample media through an S3 in this process, with nothing set up.
     Demo(demo::DemoArguments),

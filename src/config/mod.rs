@@ -37,6 +37,8 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The origins as they were written; empty for the short form.
+    pub origins_written: Vec<String>,
     /// What holds for origins that do not say otherwise.
     pub origin_defaults: Defaults,
     /// The service itself.
@@ -101,6 +103,7 @@ impl Config {
             listen: listen.unwrap_or(DEFAULT_LISTEN),
             admin_listen,
             log_format: log_format.unwrap_or_default(),
+            origins_written: origins::entries(settings).map(ToOwned::to_owned).collect(),
             origin_defaults,
             service: ServiceConfig {
                 origins,

@@ -122,6 +122,7 @@ fn origin(
                     volume,
                     credentials,
                     timeouts,
+                    most_idle: usize::MAX,
                 }))
             })
         }
@@ -193,13 +194,24 @@ fn s3(
     let ca_file = parameters.take("ca_file", |text| {
         CaFile::read(Path::new(text)).map_err(|error| format!("the file {error}"))
     });
+    if anonymous == Some(true) && payer == Some(true) {
+        parameters.fault("requester_pays: who pays has to be known, so not anonymous".to_owned());
+    }
+    if anonymous == Some(true) && profile.is_some() {
+        parameters.fault("profile: anonymous requests have no credentials".to_owned());
+    }
     let (bucket, prefix) = (bucket.ok()?, prefix.ok()?);
     if force_path_style == Some(true) && !bucket.may_be_in_paths() {
         parameters.fault(
             "path_style: access points and directory buckets cannot stand in the path".to_owned(),
         );
     }
-    let anonymous = anonymous.map(|on| if on { Access::Anonymous } else { Access::Chain });
+    let access = match anonymous {
+        Some(true) => Access::Anonymous,
+        // Whoever names a profile wants its credentials, whatever holds for others.
+        None if profile.is_none() => defaults.access.clone(),
+        Some(false) | None => Access::Chain,
+    };
     let default_style = defaults
         .force_path_style
         .filter(|_| bucket.may_be_in_paths());
@@ -215,7 +227,7 @@ fn s3(
         },
         ca_file,
         timeouts,
-        ..S3Config::of(bucket, anonymous.unwrap_or_else(|| defaults.access.clone()))
+        ..S3Config::of(bucket, access)
     })
 }
 
@@ -350,7 +362,7 @@ mod tests {
     fn every_parameter_reaches_its_place() {
         let origin = parse(
             "/x=s3://films/a?region=eu-north-1&endpoint=https://s3.example:9000/&profile=a%20b\
-             &path_style=off&requester_pays=on&anonymous=true&connect_timeout=2s\
+             &path_style=off&requester_pays=on&anonymous=off&connect_timeout=2s\
              &first_byte_timeout=4s&idle_timeout=5s&min_rate=1KiB&concurrency=7\
              &cors=https://a.example+https://b.example&max_answer=8MiB&keys=K1+K2",
             &defaults(),
@@ -373,7 +385,7 @@ mod tests {
         assert_eq!(s3.profile.as_deref(), Some("a b"));
         assert_eq!(s3.force_path_style, Some(false));
         assert_eq!(s3.payer, Payer::Requester);
-        assert!(matches!(s3.access, Access::Anonymous));
+        assert!(matches!(s3.access, Access::Chain));
         let seconds = |duration: Duration| duration.as_secs();
         assert_eq!(seconds(s3.timeouts.connect), 2);
         assert_eq!(seconds(s3.timeouts.first_byte), 4);
@@ -395,6 +407,11 @@ mod tests {
         };
         assert!(matches!(s3.access, Access::Anonymous));
         assert_eq!(s3.force_path_style, Some(true));
+        let entry = "/=s3://films?profile=a";
+        let OriginSource::S3(s3) = parse(entry, &all).unwrap().source else {
+            panic!("{entry}");
+        };
+        assert!(matches!(s3.access, Access::Chain));
         let folder = |defaults: &Defaults, entry| parse(entry, defaults).unwrap().cors;
         assert_eq!(folder(&all, "/=file:/srv"), Some(CorsPolicy::Off));
         assert_eq!(folder(&all, "/=file:/srv?cors=*"), Some(CorsPolicy::Any));
@@ -448,6 +465,10 @@ mod tests {
             (
                 "/a=s3://films--a--x-s3?path_style=on",
                 vec!["path_style: access points"],
+            ),
+            (
+                "/a=s3://films?anonymous=on&requester_pays=on&profile=a",
+                vec!["requester_pays: who pays", "profile: anonymous"],
             ),
             ("/a=s3://films#a", vec!["an origin is PATH=URL"]),
             (

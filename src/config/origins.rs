@@ -12,14 +12,18 @@ const ORIGINS: &str = "S3REEL_ORIGINS";
 /// Most origins of one service. Each has connections of its own in every worker.
 const MOST_ORIGINS: usize = 64;
 
-/// All origins, as far as they can be read; what cannot is remembered in `read`.
-pub fn origins(read: &mut Reader, settings: &Settings, defaults: &Defaults) -> Vec<OriginConfig> {
-    let entries: Vec<&str> = settings
+/// The entries of the list, which white space and commas separate.
+pub fn entries(settings: &Settings) -> impl Iterator<Item = &str> {
+    settings
         .origins
         .iter()
         .flat_map(|text| text.split([',', ' ', '\t', '\n', '\r']))
         .filter(|entry| !entry.is_empty())
-        .collect();
+}
+
+/// All origins, as far as they can be read; what cannot is remembered in `read`.
+pub fn origins(read: &mut Reader, settings: &Settings, defaults: &Defaults) -> Vec<OriginConfig> {
+    let entries: Vec<&str> = entries(settings).collect();
     if entries.is_empty() {
         return short_form(read, settings, defaults).into_iter().collect();
     }

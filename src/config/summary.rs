@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::Config;
-use crate::object::mount::Mount;
-use crate::service::origin::{OriginConfig, OriginSource};
+use crate::service::origin::OriginSource;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::Access;
 use crate::units::{format_duration, format_size};
@@ -19,6 +18,7 @@ impl Config {
             listen,
             admin_listen,
             log_format,
+            origins_written: written,
             origin_defaults: defaults,
             service,
         } = self;
@@ -26,15 +26,9 @@ impl Config {
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
         vec![
-            ("S3REEL_ORIGINS", origins(&service.origins)),
-            (
-                "S3REEL_BUCKET",
-                short(&service.origins, |s3| s3.bucket.to_string()),
-            ),
-            (
-                "S3REEL_PREFIX",
-                short(&service.origins, |s3| s3.prefix.to_string()),
-            ),
+            ("S3REEL_ORIGINS", written.join(" ")),
+            ("S3REEL_BUCKET", self.short(|s3| s3.bucket.to_string())),
+            ("S3REEL_PREFIX", self.short(|s3| s3.prefix.to_string())),
             ("S3REEL_LISTEN", listen.to_string()),
             (
                 "S3REEL_ADMIN_LISTEN",
@@ -106,28 +100,16 @@ impl Config {
             ("S3REEL_LOG_FORMAT", log_format.to_string()),
         ]
     }
-}
 
-/// All origins as they were read, without what is the default.
-fn origins(origins: &[OriginConfig]) -> String {
-    let told: Vec<_> = origins
-        .iter()
-        .map(|origin| format!("{}={}", origin.mount, origin.source))
-        .collect();
-    told.join(" ")
-}
-
-/// What the short form would say; empty where there is none for it.
-fn short(origins: &[OriginConfig], what: impl Fn(&S3Config) -> String) -> String {
-    match origins {
-        [
-            OriginConfig {
-                mount,
-                source: OriginSource::S3(s3),
-                ..
+    /// What the short form says; empty where the list is used.
+    fn short(&self, what: impl Fn(&S3Config) -> String) -> String {
+        match self.service.origins.as_slice() {
+            [only] if self.origins_written.is_empty() => match &only.source {
+                OriginSource::S3(s3) => what(s3),
+                OriginSource::File(_) | OriginSource::Databricks(_) => String::new(),
             },
-        ] if *mount == Mount::default() => what(s3),
-        _ => String::new(),
+            _ => String::new(),
+        }
     }
 }
 
@@ -170,5 +152,15 @@ mod tests {
         assert_eq!(value("S3REEL_KEEP_ALIVE"), "90s");
         assert_eq!(value("S3REEL_CORS_ORIGINS"), "https://a.example");
         assert_eq!(value("S3REEL_DRAIN_TIMEOUT"), "20s");
+        assert_eq!(value("S3REEL_BUCKET"), "media");
+        assert_eq!(value("S3REEL_ORIGINS"), "");
+        let settings = Settings {
+            origins: vec!["/=s3://a-b?region=x, /c=file:/srv".to_owned()],
+            ..Settings::default()
+        };
+        let effective = Config::parse(&settings).unwrap().effective();
+        let told = effective.iter().take(2).map(|(_, value)| value.as_str());
+        let told: Vec<_> = told.collect();
+        assert_eq!(told, ["/=s3://a-b?region=x /c=file:/srv", ""]);
     }
 }

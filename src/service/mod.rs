@@ -145,7 +145,15 @@ pub async fn start(
     let allotment = allot(&mut web, config.server.workers);
     let cache = Cache::start(config.cache, config.origins.len())
         .map_err(|error| fault("the cache's thread", &error))?;
-    let origins = Origins::connect(config.origins, &web.cors, cache.as_ref(), &metrics).await?;
+    let connections = allotment.streams / config.server.workers.max(1);
+    let origins = Origins::connect(
+        config.origins,
+        connections,
+        &web.cors,
+        cache.as_ref(),
+        &metrics,
+    )
+    .await?;
     let shared = Arc::new(Shared {
         streams: Arc::new(Streams::new(web.streams, Arc::clone(&metrics))),
         config: web,

@@ -73,6 +73,16 @@ impl fmt::Display for OriginSource {
 }
 
 impl OriginSource {
+    /// One word for what it is.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::S3(_) => "bucket",
+            Self::File(_) => "folder",
+            Self::Databricks(_) => "volume",
+        }
+    }
+
     /// What stands before every key that viewers ask for. The readers of folders and volumes begin
     /// where those are.
     #[must_use]

@@ -45,16 +45,28 @@ impl<T> Drop for AbortOnDrop<T> {
 
 impl Origins {
     /// Gets all origins ready; `cors` holds for those without a policy of their own. Nothing is sent to
-    /// them yet, so none of them has to be there.
+    /// them yet, so none of them has to be there. Together the clients of one worker keep as many idle
+    /// `connections` as that.
     ///
     /// # Errors
     /// [`StartError`] with a line for each that cannot be served at all.
     pub async fn connect(
-        configs: Vec<OriginConfig>,
+        mut configs: Vec<OriginConfig>,
+        connections: usize,
         cors: &CorsPolicy,
         cache: Option<&Cache>,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
+        if configs.len() > 1 {
+            let most_idle = (connections / configs.len()).max(1);
+            for config in &mut configs {
+                match &mut config.source {
+                    OriginSource::S3(s3) => s3.most_idle = most_idle,
+                    OriginSource::Databricks(volume) => volume.most_idle = most_idle,
+                    OriginSource::File(_) => {}
+                }
+            }
+        }
         // All at once: looking for a region can take a second each where a metadata service is silent.
         let mut asking = Vec::new();
         for config in &configs {
@@ -109,6 +121,7 @@ impl Origins {
     pub fn asked(&self) -> Vec<Asked> {
         let asked = |origin: &Connected| Asked {
             name: origin.shared.name.clone(),
+            kind: origin.source.kind(),
             what: origin.source.to_string(),
             source: Arc::clone(&origin.asked),
             health: Arc::clone(&origin.shared.health),
@@ -183,6 +196,7 @@ impl Connected {
         let shared = Origin {
             cache: cache.and_then(|cache| cache.engine(&readers, &identity)),
             name,
+            kind: source.kind(),
             prefix: source.prefix(),
             cors: own_cors.unwrap_or_else(|| cors.clone()),
             access,

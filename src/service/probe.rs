@@ -14,6 +14,8 @@ use crate::storage::health::{ListPermission, OriginHealth};
 pub struct Asked {
     /// Where it is mounted.
     pub name: String,
+    /// One word for what it is.
+    pub kind: &'static str,
     /// What it is, for the log.
     pub what: String,
     /// It.
@@ -41,23 +43,24 @@ pub async fn learn(mut origins: Vec<Asked>) {
     }
 }
 
-/// The words for the one origin of a service with one bucket.
+/// The words for the one origin of a service that has only one.
 async fn learn_only(origin: &Asked) {
+    let kind = origin.kind;
     let mut said = None;
     let permission = until_it_answers(origin, |error| {
         // The same fault is told once, not with every attempt.
         if said != Some(error.kind) {
-            log::warn!("the bucket does not answer yet, asking again until it does: {error}");
+            log::warn!("the {kind} does not answer yet, asking again until it does: {error}");
             said = Some(error.kind);
         }
     })
     .await;
     match permission {
         ListPermission::Granted | ListPermission::Unknown => {
-            log::info!("the bucket answers and may be listed");
+            log::info!("the {kind} answers and may be listed");
         }
         ListPermission::Denied => log::info!(
-            "the bucket answers but may not be listed: denied keys are taken for missing ones"
+            "the {kind} answers but may not be listed: denied keys are taken for missing ones"
         ),
     }
 }

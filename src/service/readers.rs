@@ -108,12 +108,17 @@ impl Cache {
         &self.blocks
     }
 
-    /// An engine that fills blocks with what `origin` reads, under the name of this identity.
+    /// An engine that fills blocks with what `origin` reads, under the name of this identity; none where
+    /// nothing of it may be kept.
     pub fn engine(&self, origin: &Readers, identity: &str) -> Option<Arc<Engine>> {
         let runtime = self.runtime.as_ref()?.handle().clone();
+        let reader = origin.direct(ReadFor::Cache).reader;
+        if !reader.capabilities().may_be_kept() {
+            return None;
+        }
         let asked = AskedOrigin {
             origin: identity.into(),
-            reader: origin.direct(ReadFor::Cache).reader,
+            reader,
             gate: Arc::new(Gate::new(origin.concurrency)),
             budget: Arc::clone(&origin.budget),
             metrics: Arc::clone(&origin.metrics),

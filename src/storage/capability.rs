@@ -48,6 +48,15 @@ impl Capabilities {
         validator: Validator::Strong,
         listing: ListingBy::Prefix,
     };
+
+    /// Whether anything of the origin may be kept: blocks are kept under strong tags only.
+    #[must_use]
+    pub const fn may_be_kept(self) -> bool {
+        match self.validator {
+            Validator::Strong | Validator::StrongWhenSettled => true,
+            Validator::Weak => false,
+        }
+    }
 }
 
 /// The reader itself if its tags may be relied on, else one over it whose tags claim no more than the
@@ -162,6 +171,7 @@ mod tests {
                 assert!(etag.weak_eq(&EntityTag::parse("\"1\"").unwrap()));
             }
             assert_eq!(reader.capabilities(), can);
+            assert_eq!(can.may_be_kept(), can_be_pinned);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Most faults of S3 are of one connection or one moment and gone when the call is made again. When
 //! S3 is down they are not, and making every call three times would treble the load on what is
-//! trying to get up. So all readers of the process share one [`RetryBudget`].
+//! trying to get up. So all readers of an origin share one [`RetryBudget`].
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,7 +1,6 @@
 //! Figures in Prometheus' text format.
 //!
-//! Base units, prefix `s3reel_`, no key in a label. Those of single origins are in
-//! [`origin`].
+//! Base units, prefix `s3reel_`, no key in a label. Those of single origins are [`OriginMetrics`].
 
 mod origin;
 

@@ -126,7 +126,7 @@ pub fn readiness(shared: &Shared) -> (StatusCode, String) {
     if let [(mount, only)] = origins.as_slice()
         && **mount == Mount::default()
     {
-        lines.push(format!("bucket: {}", only.health.state().as_str()));
+        lines.push(format!("{}: {}", only.kind, only.health.state().as_str()));
     } else {
         lines.extend(origins.iter().map(|(_, origin)| {
             let state = origin.health.state().as_str();

@@ -15,6 +15,8 @@ use crate::storage::{ObjectLister, ObjectReader};
 pub struct Origin {
     /// Where it is mounted, as the setting says it: its name in figures, log and readiness.
     pub name: String,
+    /// One word for what it is.
+    pub kind: &'static str,
     /// Stands before every key that viewers ask for.
     pub prefix: KeyPrefix,
     /// Which pages of other origins may read its answers.

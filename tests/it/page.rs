@@ -1,9 +1,11 @@
 //! The page under `/-/` in a real browser.
 
+use s3reel::web::Browse;
 use serde_json::json;
 
 use crate::support::devices::{ENTER, LEFT, RIGHT, Screen, TAB};
 use crate::support::page::{LISTED, MEDIA, Visit, sample};
+use crate::support::{Browser, Scripted, Step, TestS3, TestService};
 
 #[tokio::test]
 async fn a_film_plays_on_a_phone_and_on_a_desk_in_light_and_dark() {
@@ -359,4 +361,40 @@ async fn a_long_folder_is_shown_in_pages() {
     assert_eq!(more, true);
     let keys = "return new Set([...document.querySelectorAll('#objects a')].map(a => a.dataset.key)).size;";
     assert_eq!(visit.run(keys).await, 1003);
+}
+
+#[tokio::test]
+async fn mounts_are_folders_whose_films_play_although_the_origin_at_the_top_does_not_answer() {
+    let s3 = TestS3::embedded().await;
+    s3.put("films/clock.mp4", sample("clock.mp4")).await;
+    let down = Scripted::start_raw(|_| vec![Step::Reset]).await;
+    let origins = vec![
+        super::origins::scripted("/", &down),
+        super::origins::origin("/lectures", &s3),
+    ];
+    let service = TestService::of(origins, |setup| setup.web.browse = Browse::On).await;
+    let browser = Browser::chromium().await;
+    browser.look_at(Screen::Desktop, false).await;
+    let visit = Visit {
+        browser,
+        service,
+        s3,
+    };
+    visit.open("/-/").await;
+    visit.see(LISTED).await;
+    let told = visit.text("#status").await;
+    assert!(
+        told.contains("1 folder. The rest could not be listed: "),
+        "{told}"
+    );
+    for folder in ["lectures/", "lectures/films/"] {
+        let is_shown =
+            format!("document.querySelector('#folders a')?.dataset.prefix === '{folder}'");
+        visit.see(&is_shown).await;
+        visit.browser.click("#folders a").await;
+    }
+    visit.see("document.querySelector('#objects a')").await;
+    visit.browser.click("#objects a").await;
+    visit.see(&format!("{MEDIA}?.currentTime > 0.1")).await;
+    assert_eq!(visit.target().await, "/-/player/lectures/films/clock.mp4");
 }

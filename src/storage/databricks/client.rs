@@ -34,6 +34,8 @@ pub struct DatabricksConfig {
     pub credentials: Credentials,
     /// Time limits.
     pub timeouts: OriginTimeouts,
+    /// Idle connections that each client keeps; `usize::MAX` for no bound.
+    pub most_idle: usize,
 }
 
 /// Everything needed to make clients: shared by all workers, so that a token is fetched once and not
@@ -65,7 +67,12 @@ impl DatabricksConnection {
     #[must_use]
     pub fn client(&self, read_for: ReadFor) -> DatabricksClient {
         DatabricksClient {
-            http: pooled_client(&self.trust, self.config.timeouts, read_for),
+            http: pooled_client(
+                &self.trust,
+                self.config.timeouts,
+                read_for,
+                self.config.most_idle,
+            ),
             connection: self.clone(),
         }
     }

@@ -17,13 +17,14 @@ use crate::storage::error::{BadAnswer, ReadErrorKind};
 /// hyper's client over rustls, whose answers are read at the pace of [`pace`](super::pace).
 pub type PooledClient<B> = Client<HttpsConnector<PacedConnector>, B>;
 
-/// A client with a pool of its own, for the runtime that first uses it. Only the time limit for
-/// connecting is kept by it.
+/// A client with a pool of its own, for the runtime that first uses it, that keeps at most so many idle
+/// connections. Of the time limits only that for connecting is kept by it.
 #[must_use]
 pub fn pooled_client<B>(
     trust: &Trust,
     timeouts: OriginTimeouts,
     read_for: ReadFor,
+    most_idle: usize,
 ) -> PooledClient<B>
 where
     B: Body + Send,
@@ -40,6 +41,7 @@ where
         .wrap_connector(PacedConnector::new(tcp, read_for));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(most_idle)
         .build(https)
 }
 

@@ -30,7 +30,7 @@ pub struct Resuming {
 
 impl Resuming {
     /// Wraps a reader whose calls fail at the first fault and whose bodies end with their connection.
-    /// The budget is one for the whole process; `total` is how long all attempts at one call may
+    /// The budget is one for the whole origin; `total` is how long all attempts at one call may
     /// take.
     #[must_use]
     pub fn new(

@@ -83,6 +83,7 @@ impl S3Connection {
                 trust,
                 self.config.timeouts,
                 read_for,
+                self.config.most_idle,
             )));
         }
         if let Some(region) = &self.config.region {

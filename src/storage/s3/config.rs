@@ -29,6 +29,9 @@ pub struct S3Config {
     pub payer: Payer,
     /// `ca_file=`: the authorities whose certificates are taken, in place of the system's.
     pub ca_file: Option<CaFile>,
+    /// Idle connections that each client keeps; no bound where a process has one origin, whose
+    /// connections are as many as it has streams.
+    pub most_idle: usize,
     /// Time limits.
     pub timeouts: OriginTimeouts,
 }
@@ -47,6 +50,7 @@ impl S3Config {
             profile: None,
             payer: Payer::default(),
             ca_file: None,
+            most_idle: usize::MAX,
             timeouts: OriginTimeouts::default(),
         }
     }

@@ -42,8 +42,13 @@ pub fn proxy_is_configured() -> bool {
 
 /// A client with a pool of its own, for the runtime that first uses it.
 #[must_use]
-pub fn http_client(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpClient {
-    let connector = pooled(trust, timeouts, read_for);
+pub fn http_client(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+    most_idle: usize,
+) -> SharedHttpClient {
+    let connector = pooled(trust, timeouts, read_for, most_idle);
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -59,12 +64,17 @@ pub fn http_client_for_credentials(trust: Trust) -> SharedHttpClient {
             first_byte: settings.read_timeout().unwrap_or(default.first_byte),
             ..default
         };
-        pooled(&trust, timeouts, ReadFor::Viewer)
+        pooled(&trust, timeouts, ReadFor::Viewer, usize::MAX)
     })
 }
 
-fn pooled(trust: &Trust, timeouts: OriginTimeouts, read_for: ReadFor) -> SharedHttpConnector {
-    let client = pooled_client(trust, timeouts, read_for);
+fn pooled(
+    trust: &Trust,
+    timeouts: OriginTimeouts,
+    read_for: ReadFor,
+    most_idle: usize,
+) -> SharedHttpConnector {
+    let client = pooled_client(trust, timeouts, read_for, most_idle);
     SharedHttpConnector::new(Pooled { client, timeouts })
 }
 

@@ -257,6 +257,7 @@ impl Workspace {
                 secret: secret(CLIENT_SECRET),
             },
             timeouts: OriginTimeouts::default(),
+            most_idle: usize::MAX,
         };
         change(&mut config);
         DatabricksConnection::new(config, Trust::of_system().expect("TLS"))
