@@ -33,11 +33,14 @@ pub fn check_extent(
                 complete,
             })
         }
-        // Servers differ on a range of an empty object; no content is right for all of them.
-        (Some(_), None) if length == 0 => Ok(Extent {
-            range: None,
-            complete: CompleteLength::new(0),
-        }),
+        // Servers differ on a range of an empty object; no content is right for all of them. Some name
+        // bytes that there cannot be, as garage does for a suffix (`bytes 0-18446744073709551615/0`).
+        (Some(_), told) if length == 0 && told.is_none_or(|told| told.ends_with("/0")) => {
+            Ok(Extent {
+                range: None,
+                complete: CompleteLength::new(0),
+            })
+        }
         (Some(_), None) | (None, Some(_)) => Err(BadAnswer::Status),
         (Some(asked), Some(value)) => {
             let told = ContentRange::parse(value).map_err(|_| BadAnswer::ContentRange)?;
@@ -100,6 +103,8 @@ mod tests {
             ("bytes=-3", "bytes 7-9/10", 3, InclRange::new(7, 9), 10),
             ("bytes=-30", "bytes 0-9/10", 10, InclRange::new(0, 9), 10),
             ("bytes=0-", "", 0, None, 0),
+            ("bytes=-5", "bytes 0-18446744073709551615/0", 0, None, 0),
+            ("bytes=-5", "bytes */0", 0, None, 0),
         ] {
             let complete = CompleteLength::new(complete);
             assert_eq!(
@@ -130,6 +135,18 @@ mod tests {
                 "bytes=2-3",
                 "bytes 0-1/10",
                 Some(2),
+                BadAnswer::ContentRange,
+            ),
+            (
+                "bytes=-5",
+                "bytes 0-18446744073709551615/0",
+                Some(5),
+                BadAnswer::ContentRange,
+            ),
+            (
+                "bytes=-5",
+                "bytes 0-18446744073709551615/10",
+                Some(0),
                 BadAnswer::ContentRange,
             ),
             ("bytes=0-1", "bytes 0-1/*", Some(2), BadAnswer::ContentRange),

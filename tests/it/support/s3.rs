@@ -18,6 +18,11 @@ use s3reel::storage::s3::{S3Config, S3Connection};
 /// The variable that names another S3 server.
 const ENDPOINT_VARIABLE: &str = "S3REEL_TEST_ENDPOINT";
 
+/// Those that name its region and keys that may make buckets.
+const REGION_VARIABLE: &str = "S3REEL_TEST_REGION";
+const KEY_VARIABLE: &str = "S3REEL_TEST_ACCESS_KEY_ID";
+const SECRET_VARIABLE: &str = "S3REEL_TEST_SECRET_ACCESS_KEY";
+
 /// A bucket of its own on some S3 server.
 pub enum TestS3 {
     /// The one of the demo, over memory.
@@ -51,11 +56,13 @@ impl TestS3 {
     /// An empty bucket on the foreign server, if there is one.
     pub async fn foreign() -> Option<Self> {
         let endpoint = std::env::var(ENDPOINT_VARIABLE).ok()?;
+        // What LocalStack takes, unless another server wants its own.
+        let or = |variable, default: &str| std::env::var(variable).unwrap_or(default.to_owned());
         let access = ExplicitAccess {
             endpoint,
-            region: "us-east-1".to_owned(),
-            access_key_id: "test".to_owned(),
-            secret_access_key: "test".to_owned(),
+            region: or(REGION_VARIABLE, "us-east-1"),
+            access_key_id: or(KEY_VARIABLE, "test"),
+            secret_access_key: or(SECRET_VARIABLE, "test"),
         };
         let bucket = format!("s3reel-test-{:016x}", fastrand::u64(..));
         let name = BucketName::parse(&bucket).expect("a bucket name");
