@@ -8,6 +8,7 @@ pub mod faults;
 pub mod origin_url;
 mod origins;
 mod parameters;
+mod places;
 pub mod settings;
 pub mod summary;
 

@@ -7,12 +7,13 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use super::parameters::{Parameters, decoded};
+use super::places::{folder, volume, workspace};
 use crate::object::mount::Mount;
 use crate::object::{BucketName, KeyPrefix};
 use crate::service::origin::{OriginConfig, OriginSource};
 use crate::storage::databricks::credentials::CredentialsError;
-use crate::storage::databricks::{Credentials, DatabricksConfig, VolumePath, WorkspaceUrl};
-use crate::storage::file::{FileConfig, FolderPath};
+use crate::storage::databricks::{Credentials, DatabricksConfig, WorkspaceUrl};
+use crate::storage::file::FileConfig;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::storage::s3::config::{EndpointUrl, Payer, RegionName};
@@ -245,47 +246,6 @@ fn split_bucket(location: &str) -> (&str, &str) {
         }
         None => (location, ""),
     }
-}
-
-/// A folder: `file:/path`, or `file:///path` as other programs write it.
-fn folder(location: &str, parameters: &mut Parameters<'_>) -> Option<FolderPath> {
-    let path = location.strip_prefix("//").unwrap_or(location);
-    let path = decoded(path).ok().filter(|path| {
-        let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
-        path.starts_with('/') && !has_dots && !path.chars().any(char::is_control)
-    });
-    if path.is_none() {
-        let allowed = "file: is followed by the absolute path of a folder, such as file:/srv/media";
-        parameters.fault(allowed.to_owned());
-    }
-    path.and_then(|path| FolderPath::parse(&path).ok())
-}
-
-/// The workspace of a volume; every fault of its variables is one of the origin.
-fn workspace(
-    parameters: &mut Parameters<'_>,
-    defaults: &Defaults,
-) -> Option<(WorkspaceUrl, Credentials)> {
-    match &defaults.workspace {
-        Ok(workspace) => Some(workspace.clone()),
-        Err(faults) => {
-            for fault in faults {
-                parameters.fault(fault.to_string());
-            }
-            None
-        }
-    }
-}
-
-fn volume(location: &str, parameters: &mut Parameters<'_>) -> Option<VolumePath> {
-    let volume = decoded(location).ok();
-    let volume = volume.and_then(|path| VolumePath::parse(&path).ok());
-    if volume.is_none() {
-        let allowed =
-            "databricks: is followed by /Volumes/catalog/schema/volume, and perhaps a folder";
-        parameters.fault(allowed.to_owned());
-    }
-    volume
 }
 
 fn timeouts(parameters: &mut Parameters<'_>, default: OriginTimeouts) -> OriginTimeouts {
