@@ -6,7 +6,7 @@
 //!
 //! 1. [`semantics`]: what HTTP says about ranges, validators and conditions, without any I/O;
 //!    [`object`]: S3's nouns; [`units`]; [`telemetry`]: figures and log lines.
-//! 2. [`storage`]: reading objects, and the one reader over the AWS SDK; [`cache`]: a reader that
+//! 2. [`storage`]: reading objects, and the readers of buckets, folders and volumes; [`cache`]: a reader that
 //!    keeps blocks in memory; [`media`]: containers.
 //! 3. [`connection`]: a viewer's socket under the HTTP server; [`web`]: requests to answers.
 //! 4. [`service`]: composition, start and stop; [`config`]: settings; [`embedded_s3`]: an S3 in

@@ -31,7 +31,16 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("actix_", &["web/", "service/"]),
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
-    ("hyper", &["storage/s3/", "embedded_s3/", "check/"]),
+    (
+        "hyper",
+        &[
+            "storage/s3/",
+            "storage/http/",
+            "storage/databricks/",
+            "embedded_s3/",
+            "check/",
+        ],
+    ),
     ("url", &["check/target.rs", "storage/s3/config.rs"]),
     (
         "prometheus",
@@ -39,7 +48,17 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ),
     ("crc32fast", &["cache/disk/"]),
     ("ipnet", &["web/viewer_address.rs"]),
-    ("rustix", &["service/descriptors.rs", "service/memory.rs"]),
+    (
+        "rustix",
+        &[
+            "service/descriptors.rs",
+            "service/memory.rs",
+            "storage/file/",
+        ],
+    ),
+    ("base64", &["storage/databricks/"]),
+    ("percent_encoding", &["storage/databricks/"]),
+    ("cap_std", &["storage/file/"]),
     (
         "tokio::",
         &[

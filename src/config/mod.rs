@@ -8,6 +8,7 @@ pub mod faults;
 pub mod origin_url;
 mod origins;
 mod parameters;
+mod places;
 pub mod settings;
 pub mod summary;
 
@@ -17,6 +18,7 @@ use crate::connection::ViewerLimits;
 use crate::object::representation::FieldValue;
 use crate::service::origin::DEFAULT_CONCURRENCY;
 use crate::service::{ServerConfig, ServiceConfig};
+use crate::storage::databricks;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
 use crate::units::parse_size;
@@ -50,6 +52,17 @@ impl Config {
     /// # Errors
     /// Every fault there is, each with its variable, its value and what is allowed.
     pub fn parse(settings: &Settings) -> Result<Self, Faults> {
+        Self::parse_with(settings, |name| std::env::var(name).ok())
+    }
+
+    /// The same, with the variables that are not ours (`DATABRICKS_*`) from wherever `variable` looks.
+    ///
+    /// # Errors
+    /// Those of [`Config::parse`].
+    pub fn parse_with(
+        settings: &Settings,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Faults> {
         let mut read = Reader::default();
         let listen = read.address("S3REEL_LISTEN", settings.listen.as_ref());
         let admin_listen = admin_listen(&mut read, settings.admin_listen.as_ref());
@@ -80,6 +93,7 @@ impl Config {
                 Some(false) | None => Access::Chain,
             },
             cors,
+            workspace: databricks::credentials::from_variables(variable),
         };
         let origins = origins::origins(&mut read, settings, &origin_defaults);
         // Without one there is a fault, and so no configuration.

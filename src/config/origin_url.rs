@@ -4,12 +4,16 @@
 //! which separate entries, can be written as `%20` and `%2C`. `+` stands for itself.
 
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::parameters::{Parameters, decoded};
+use super::places::{folder, volume, workspace};
 use crate::object::mount::Mount;
 use crate::object::{BucketName, KeyPrefix};
-use crate::service::origin::{FolderOrigin, OriginConfig, OriginSource, VolumeOrigin, VolumePath};
+use crate::service::origin::{OriginConfig, OriginSource};
+use crate::storage::databricks::credentials::CredentialsError;
+use crate::storage::databricks::{Credentials, DatabricksConfig, WorkspaceUrl};
+use crate::storage::file::FileConfig;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::storage::s3::config::{EndpointUrl, Payer, RegionName};
@@ -31,6 +35,9 @@ pub struct Defaults {
     pub access: Access,
     /// `S3REEL_CORS_ORIGINS`, if it is set at all.
     pub cors: Option<CorsPolicy>,
+    /// The workspace of all volumes, of `DATABRICKS_HOST` and its like; what is wrong with them is a fault
+    /// only where there is a volume.
+    pub workspace: Result<(WorkspaceUrl, Credentials), Vec<CredentialsError>>,
 }
 
 /// The kinds of URLs that there are, for the fault.
@@ -104,12 +111,21 @@ fn origin(
         }
         Kind::File(rest) => folder(rest, parameters).map(|folder| {
             let timeouts = defaults.timeouts;
-            OriginSource::File(FolderOrigin { folder, timeouts })
+            OriginSource::File(FileConfig { folder, timeouts })
         }),
         Kind::Databricks(rest) => {
             let timeouts = timeouts(parameters, defaults.timeouts);
-            volume(rest, parameters)
-                .map(|volume| OriginSource::Databricks(VolumeOrigin { volume, timeouts }))
+            let workspace = workspace(parameters, defaults);
+            let volume = volume(rest, parameters);
+            volume.zip(workspace).map(|(volume, (host, credentials))| {
+                OriginSource::Databricks(Box::new(DatabricksConfig {
+                    host,
+                    volume,
+                    credentials,
+                    timeouts,
+                    most_idle: usize::MAX,
+                }))
+            })
         }
     };
     let concurrency = parameters.take("concurrency", |text| match text.parse() {
@@ -232,31 +248,6 @@ fn split_bucket(location: &str) -> (&str, &str) {
     }
 }
 
-/// A folder: `file:/path`, or `file:///path` as other programs write it.
-fn folder(location: &str, parameters: &mut Parameters<'_>) -> Option<PathBuf> {
-    let path = location.strip_prefix("//").unwrap_or(location);
-    let path = decoded(path).ok().filter(|path| {
-        let has_dots = path.split('/').any(|segment| matches!(segment, "." | ".."));
-        path.starts_with('/') && !has_dots && !path.chars().any(char::is_control)
-    });
-    if path.is_none() {
-        let allowed = "file: is followed by the absolute path of a folder, such as file:/srv/media";
-        parameters.fault(allowed.to_owned());
-    }
-    path.map(PathBuf::from)
-}
-
-fn volume(location: &str, parameters: &mut Parameters<'_>) -> Option<VolumePath> {
-    let volume = decoded(location).ok();
-    let volume = volume.and_then(|path| VolumePath::parse(&path));
-    if volume.is_none() {
-        let allowed =
-            "databricks: is followed by /Volumes/catalog/schema/volume, and perhaps a folder";
-        parameters.fault(allowed.to_owned());
-    }
-    volume
-}
-
 fn timeouts(parameters: &mut Parameters<'_>, default: OriginTimeouts) -> OriginTimeouts {
     OriginTimeouts {
         connect: parameters
@@ -278,6 +269,7 @@ fn timeouts(parameters: &mut Parameters<'_>, default: OriginTimeouts) -> OriginT
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::databricks::credentials;
     use std::time::Duration;
 
     fn defaults() -> Defaults {
@@ -287,6 +279,11 @@ mod tests {
             force_path_style: None,
             access: Access::Chain,
             cors: None,
+            workspace: credentials::from_variables(|name| match name {
+                "DATABRICKS_HOST" => Some("https://a.cloud.databricks.com".to_owned()),
+                "DATABRICKS_TOKEN" => Some("dapi-hidden".to_owned()),
+                _ => None,
+            }),
         }
     }
 

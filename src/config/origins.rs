@@ -104,9 +104,43 @@ mod tests {
             origins: origins.iter().map(|text| (*text).to_owned()).collect(),
             ..Settings::default()
         };
-        Config::parse(&settings)
+        Config::parse_with(&settings, workspace)
             .map(|config| config.service)
             .map_err(|faults| faults.to_string())
+    }
+
+    fn workspace(name: &str) -> Option<String> {
+        match name {
+            "DATABRICKS_HOST" => Some("https://a.cloud.databricks.com".to_owned()),
+            "DATABRICKS_TOKEN" => Some("dapi-hidden".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_volume_needs_a_workspace_and_other_origins_do_not() {
+        let settings = |origin: &str| Settings {
+            origins: vec![origin.to_owned()],
+            ..Settings::default()
+        };
+        let volume = settings("/=databricks:/Volumes/c/s/v");
+        let faults = Config::parse_with(&volume, |_| None)
+            .unwrap_err()
+            .to_string();
+        for name in [
+            "DATABRICKS_HOST",
+            "DATABRICKS_CLIENT_ID",
+            "DATABRICKS_TOKEN",
+        ] {
+            assert!(faults.contains(name), "{faults}");
+        }
+        assert!(Config::parse_with(&settings("/=file:/srv"), |_| None).is_ok());
+        let config = Config::parse_with(&volume, workspace).unwrap();
+        let told = format!("{config:?} {:?}", config.effective());
+        assert!(
+            told.contains("/Volumes/c/s/v") && !told.contains("hidden"),
+            "{told}"
+        );
     }
 
     fn told(origins: &[&str]) -> Vec<String> {

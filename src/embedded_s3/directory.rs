@@ -1,19 +1,16 @@
 //! Objects that are files of a folder.
 //!
-//! Nothing outside the folder can be reached: every path is opened relative to it through
-//! `cap-std`, which follows no symbolic link out, and keys with empty, `.`, `..` or dot-file
-//! segments name nothing. A link to a file inside is that file.
+//! Nothing outside the folder can be reached: see [`folder`](crate::storage::file::folder).
 
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::future::Future as _;
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File};
 use futures_core::Stream;
 use s3s::StdError;
 use s3s::dto::StreamingBlob;
@@ -25,10 +22,11 @@ use super::shelf::{Entry, Metadata, Open};
 use crate::object::key::MAX_KEY_BYTES;
 use crate::object::media_type;
 use crate::semantics::InclRange;
+use crate::storage::file::folder::{FileVersion, Folder, OpenFile, PieceError, names_a_file};
 
 /// A folder whose files are objects. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Directory(Arc<Dir>);
+pub struct Directory(Arc<Folder>);
 
 /// Bytes that are read from a file at once.
 const READ_BYTES: u64 = 256 * 1024;
@@ -39,8 +37,7 @@ impl Directory {
     /// # Errors
     /// When it is none, or may not be read.
     pub fn open_folder(path: &Path) -> io::Result<Self> {
-        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        Ok(Self(Arc::new(dir)))
+        Ok(Self(Arc::new(Folder::open(path)?)))
     }
 
     /// The file that a key names, if it names one.
@@ -48,12 +45,9 @@ impl Directory {
     /// # Errors
     /// What the file system says, other than that there is no such file.
     pub async fn open(&self, key: &str) -> io::Result<Option<Box<dyn Open>>> {
-        if !names_a_file(key) {
-            return Ok(None);
-        }
-        let dir = Arc::clone(&self.0);
+        let folder = Arc::clone(&self.0);
         let key = key.to_owned();
-        spawn_blocking(move || open_file(&dir, &key))
+        spawn_blocking(move || open_file(&folder, &key))
             .await
             .map_err(io::Error::other)?
     }
@@ -63,10 +57,10 @@ impl Directory {
     /// # Errors
     /// What the file system says of the folder that was asked for.
     pub async fn list(&self, request: PageRequest) -> io::Result<Page> {
-        let dir = Arc::clone(&self.0);
+        let folder = Arc::clone(&self.0);
         spawn_blocking(move || {
             let mut collector = Collector::new(&request);
-            walk(&dir, "", &request, &mut collector)?;
+            walk(&folder, "", &request, &mut collector)?;
             Ok(collector.finish())
         })
         .await
@@ -74,63 +68,23 @@ impl Directory {
     }
 }
 
-/// False for keys that no file of the folder has: dot files, segments that file systems collapse,
-/// and characters that no key may have or that separate segments elsewhere.
-fn names_a_file(key: &str) -> bool {
-    !key.contains(|c: char| c.is_control() || c == '\\')
-        && key
-            .split('/')
-            .all(|segment| !segment.is_empty() && !segment.starts_with('.'))
-}
-
-fn open_file(dir: &Dir, key: &str) -> io::Result<Option<Box<dyn Open>>> {
-    if !is_served(dir, key) {
-        return Ok(None);
-    }
-    let file = match dir.open(key) {
-        Ok(file) => file,
-        Err(error) if is_absence(&error) => return Ok(None),
+fn open_file(folder: &Folder, key: &str) -> io::Result<Option<Box<dyn Open>>> {
+    let file = match folder.file(key) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(None),
+        // What may not be read is no object of this S3.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
         Err(error) => return Err(error),
     };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Ok(None);
-    }
-    let modified = metadata.modified()?.into_std();
-    let entry = entry(key, metadata.len(), modified);
-    Ok(Some(Box::new(OpenFile { entry, file })))
+    let entry = entry(key, file.version(), file.modified()?);
+    let file = Arc::new(file);
+    Ok(Some(Box::new(ObjectFile { entry, file })))
 }
 
-/// True for a file inside, or a link to one that has a key of its own. It is asked before anything
-/// is opened: opening a pipe would wait for its other end. A link that leads nowhere, in a circle
-/// or out of the folder is no file.
-fn is_served(dir: &Dir, key: &str) -> bool {
-    let is_file = dir.metadata(key).is_ok_and(|metadata| metadata.is_file());
-    let has_key = dir
-        .canonicalize(key)
-        .is_ok_and(|target| target.to_str().is_some_and(names_a_file));
-    is_file && has_key
-}
-
-/// Nothing there, a folder as if it were a file, a name too long for the file system, or a way out
-/// of the folder: all of them are no object.
-fn is_absence(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
-    matches!(
-        error.kind(),
-        NotFound | NotADirectory | PermissionDenied | InvalidFilename
-    )
-}
-
-/// The tag changes with every write that changes the time or the length; a file rewritten within
-/// the clock's resolution to the same length goes unseen, as with every server of plain files.
-fn entry(key: &str, length: u64, modified: SystemTime) -> Entry {
-    let nanoseconds = modified
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
+fn entry(key: &str, version: FileVersion, modified: SystemTime) -> Entry {
     Entry {
-        length,
-        etag: format!("{nanoseconds:x}-{length:x}"),
+        length: version.length().bytes(),
+        etag: version.tag(),
         modified,
         metadata: Metadata {
             content_type: media_type::by_extension(key).map(ToOwned::to_owned),
@@ -142,12 +96,12 @@ fn entry(key: &str, length: u64, modified: SystemTime) -> Entry {
 /// Goes through the folder in the order of the keys' bytes, into those parts only that the request
 /// can be about.
 fn walk(
-    dir: &Dir,
+    folder: &Folder,
     path: &str,
     request: &PageRequest,
     collector: &mut Collector<'_>,
 ) -> io::Result<Collected> {
-    for name in names(dir)? {
+    for name in names(folder)? {
         let key = format!("{path}{name}");
         if key.len() > MAX_KEY_BYTES {
             // No key can be this long, and it bounds how deep this goes.
@@ -160,20 +114,16 @@ fn walk(
             match (wanted, rolled_up) {
                 (false, _) => Collected::More,
                 (true, true) => collector.add(&key, || None),
-                (true, false) => match dir.open_dir(name.trim_end_matches('/')) {
-                    Ok(inner) => walk(&inner, &key, request, collector)?,
+                (true, false) => match folder.folder(name.trim_end_matches('/')) {
+                    Ok(Some(inner)) => walk(&inner, &key, request, collector)?,
                     // It went away, or we may not look into it.
-                    Err(_) => Collected::More,
+                    Ok(None) | Err(_) => Collected::More,
                 },
             }
         } else {
             collector.add(&key, || {
-                let metadata = dir
-                    .metadata(&name)
-                    .ok()
-                    .filter(cap_std::fs::Metadata::is_file)?;
-                let modified = metadata.modified().ok()?.into_std();
-                Some(entry(&key, metadata.len(), modified))
+                let file = folder.file(&name).ok()??;
+                Some(entry(&key, file.version(), file.modified().ok()?))
             })
         };
         if collected == Collected::Full {
@@ -185,9 +135,9 @@ fn walk(
 
 /// Names of files and, with a final `/`, folders, sorted as keys are. Symbolic links to folders
 /// are left out, since they could lead in circles; links to files are files.
-fn names(dir: &Dir) -> io::Result<Vec<String>> {
+fn names(folder: &Folder) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in dir.entries()? {
+    for entry in folder.dir().entries()? {
         let entry = entry?;
         let Ok(mut name) = entry.file_name().into_string() else {
             continue;
@@ -198,7 +148,7 @@ fn names(dir: &Dir) -> io::Result<Vec<String>> {
         let kind = entry.file_type()?;
         if kind.is_dir() {
             name.push('/');
-        } else if !kind.is_file() && !is_served(dir, &name) {
+        } else if !kind.is_file() && !is_file(folder, &name) {
             continue;
         }
         names.push(name);
@@ -207,68 +157,46 @@ fn names(dir: &Dir) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// A file, open for reading. It stays the same file when its name is given to another; only one
-/// who writes into it in place can change what is read of it.
-struct OpenFile {
-    entry: Entry,
-    file: File,
+fn is_file(folder: &Folder, name: &str) -> bool {
+    matches!(folder.file(name), Ok(Some(_)))
 }
 
-impl Open for OpenFile {
+/// A file, open for reading.
+struct ObjectFile {
+    entry: Entry,
+    file: Arc<OpenFile>,
+}
+
+impl Open for ObjectFile {
     fn entry(&self) -> &Entry {
         &self.entry
     }
 
     fn bytes(self: Box<Self>, range: Option<InclRange>) -> StreamingBlob {
-        let Self { file, .. } = *self;
-        let chunks = range.map_or(FileChunks::empty(), |range| FileChunks::new(file, range));
-        StreamingBlob::new(chunks)
+        StreamingBlob::new(FileChunks {
+            file: self.file,
+            next: range.map_or(0, InclRange::first),
+            remaining: range.map_or(0, InclRange::byte_count),
+            reading: None,
+        })
     }
 }
 
 /// The bytes of a range, read a piece at a time on the pool for blocking work, the next piece
 /// only when the last was taken.
 struct FileChunks {
-    state: ReadState,
+    file: Arc<OpenFile>,
+    next: u64,
     remaining: u64,
-}
-
-enum ReadState {
-    Done,
-    Idle(File),
-    Reading(JoinHandle<io::Result<(File, Bytes)>>),
+    reading: Option<JoinHandle<Result<Bytes, PieceError>>>,
 }
 
 impl FileChunks {
-    const fn empty() -> Self {
-        Self {
-            state: ReadState::Done,
-            remaining: 0,
-        }
+    fn read(&self) -> JoinHandle<Result<Bytes, PieceError>> {
+        let length = usize::try_from(self.remaining.min(READ_BYTES)).unwrap_or(0);
+        let (file, next) = (Arc::clone(&self.file), self.next);
+        spawn_blocking(move || file.piece(next, length))
     }
-
-    fn new(file: File, range: InclRange) -> Self {
-        let first = range.first();
-        let length = range.byte_count().min(READ_BYTES);
-        let reading = spawn_blocking(move || {
-            let mut file = file;
-            file.seek(SeekFrom::Start(first))?;
-            read_piece(file, length)
-        });
-        Self {
-            state: ReadState::Reading(reading),
-            remaining: range.byte_count(),
-        }
-    }
-}
-
-fn read_piece(mut file: File, length: u64) -> io::Result<(File, Bytes)> {
-    let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.by_ref().take(length).read_to_end(&mut piece)?;
-    if piece.is_empty() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok((file, piece.into()))
 }
 
 impl Stream for FileChunks {
@@ -276,33 +204,26 @@ impl Stream for FileChunks {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let ReadState::Idle(_) = this.state
-            && let ReadState::Idle(file) = std::mem::replace(&mut this.state, ReadState::Done)
-        {
-            let length = this.remaining.min(READ_BYTES);
-            this.state = ReadState::Reading(spawn_blocking(move || read_piece(file, length)));
-        }
-        let ReadState::Reading(reading) = &mut this.state else {
+        if this.remaining == 0 {
             return Poll::Ready(None);
-        };
-        let read = ready!(Pin::new(reading).poll(cx));
-        match read.map_err(io::Error::other).flatten() {
-            Ok((file, piece)) => {
-                let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-                this.remaining = this.remaining.saturating_sub(length);
-                this.state = if this.remaining == 0 {
-                    ReadState::Done
-                } else {
-                    ReadState::Idle(file)
-                };
-                Poll::Ready(Some(Ok(piece)))
-            }
-            Err(error) => {
-                this.state = ReadState::Done;
-                this.remaining = 0;
-                Poll::Ready(Some(Err(error.into())))
-            }
         }
+        let mut reading = this.reading.take().unwrap_or_else(|| this.read());
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(cx) else {
+            this.reading = Some(reading);
+            return Poll::Pending;
+        };
+        let read = match read {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(PieceError::Changed)) => Err("the file was written to".into()),
+            Ok(Err(PieceError::Io(error))) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        };
+        let length = read.as_ref().map_or(this.remaining, |piece| {
+            u64::try_from(piece.len()).unwrap_or(u64::MAX)
+        });
+        this.next = this.next.saturating_add(length);
+        this.remaining = this.remaining.saturating_sub(length);
+        Poll::Ready(Some(read))
     }
 }
 
@@ -310,28 +231,5 @@ impl ByteStream for FileChunks {
     fn remaining_length(&self) -> RemainingLength {
         usize::try_from(self.remaining)
             .map_or_else(|_| RemainingLength::unknown(), RemainingLength::new_exact)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_that_file_systems_collapse_and_dot_files_name_nothing() {
-        for key in [
-            "a.mp4",
-            "a/b.mp4",
-            "a b/c+d%.mp4",
-            "..a".trim_start_matches('.'),
-        ] {
-            assert!(names_a_file(key), "{key}");
-        }
-        for key in [
-            "", "/a", "a//b", "a/", ".", "..", "../a", "a/../b", ".hidden", "a/.git/b", "a\0b",
-            "a\\b",
-        ] {
-            assert!(!names_a_file(key), "{key}");
-        }
     }
 }

@@ -35,6 +35,13 @@ impl HttpDate {
         Some(Self(time.into()))
     }
 
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn epoch_seconds(self) -> u64 {
+        let since = SystemTime::from(self.0).duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap_or_default().as_secs()
+    }
+
     /// The second that a moment lies in. What is before 1970 or after 9999 cannot be written, and a
     /// clock that says so is wrong anyway: it becomes the nearest that can.
     #[must_use]
@@ -97,6 +104,7 @@ mod tests {
         fn what_is_printed_is_what_is_parsed(seconds in 0..=LAST_SECOND) {
             let date = HttpDate::from_epoch_seconds(i64::try_from(seconds).unwrap()).unwrap();
             prop_assert_eq!(HttpDate::parse(&date.to_string()), Some(date));
+            prop_assert_eq!(date.epoch_seconds(), seconds);
         }
 
         #[test]

@@ -142,7 +142,11 @@ impl IfRange {
     pub fn holds(&self, ours: &Validators) -> bool {
         match self {
             Self::Tag(tag) => ours.etag.as_ref().is_some_and(|etag| tag.strong_eq(etag)),
-            Self::Date(date) => ours.last_modified == Some(*date),
+            // A weak tag says that bytes may differ under it, and then they may under its date.
+            Self::Date(date) => {
+                let is_weak = ours.etag.as_ref().is_some_and(EntityTag::is_weak);
+                ours.last_modified == Some(*date) && !is_weak
+            }
             Self::Unreadable => false,
         }
     }
@@ -231,5 +235,11 @@ mod tests {
             assert_eq!(IfRange::parse(value).holds(&ours()), holds, "{value}");
         }
         assert!(!IfRange::parse(r#""v1""#).holds(&Validators::default()));
+        let weak = Validators {
+            etag: EntityTag::parse(r#"W/"v1""#).ok(),
+            ..ours()
+        };
+        assert!(IfRange::parse(OURS).holds(&ours()));
+        assert!(!IfRange::parse(OURS).holds(&weak));
     }
 }

@@ -8,7 +8,7 @@ mod origins;
 mod probe;
 mod readers;
 pub mod sockets;
-mod source;
+pub mod source;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

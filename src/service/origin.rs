@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::object::KeyPrefix;
 use crate::object::mount::Mount;
+use crate::storage::databricks::DatabricksConfig;
+use crate::storage::file::FileConfig;
 use crate::storage::s3::S3Config;
-use crate::storage::s3::client::OriginTimeouts;
 use crate::web::CorsPolicy;
 use crate::web::origin::OriginAccess;
 
@@ -42,51 +42,9 @@ pub enum OriginSource {
     /// A bucket.
     S3(Box<S3Config>),
     /// `file:/folder`.
-    File(FolderOrigin),
+    File(FileConfig),
     /// `databricks:/Volumes/catalog/schema/volume`.
-    Databricks(VolumeOrigin),
-}
-
-/// A folder of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderOrigin {
-    /// Its absolute path.
-    pub folder: PathBuf,
-    /// Time limits.
-    pub timeouts: OriginTimeouts,
-}
-
-/// A Unity Catalog volume, or a folder in one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VolumeOrigin {
-    /// Its path.
-    pub volume: VolumePath,
-    /// Time limits.
-    pub timeouts: OriginTimeouts,
-}
-
-/// The path of a volume or of a folder in it: `/Volumes/catalog/schema/volume`, without a final slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VolumePath(String);
-
-impl VolumePath {
-    /// Checks a path; `None` if it names no volume.
-    #[must_use]
-    pub fn parse(path: &str) -> Option<Self> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let below = path.strip_prefix("/Volumes/")?;
-        let is_segment = |segment: &str| {
-            !matches!(segment, "" | "." | "..") && !segment.chars().any(char::is_control)
-        };
-        let is_volume = below.split('/').count() >= 3 && below.split('/').all(is_segment);
-        is_volume.then(|| Self(path.to_owned()))
-    }
-
-    /// The path.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    Databricks(Box<DatabricksConfig>),
 }
 
 impl OriginConfig {
@@ -108,8 +66,8 @@ impl fmt::Display for OriginSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::S3(config) => write!(f, "s3://{}/{}", config.bucket, config.prefix),
-            Self::File(folder) => write!(f, "file:{}", folder.folder.display()),
-            Self::Databricks(volume) => write!(f, "databricks:{}", volume.volume.as_str()),
+            Self::File(folder) => write!(f, "file:{}", folder.folder),
+            Self::Databricks(volume) => write!(f, "databricks:{}", volume.volume),
         }
     }
 }
@@ -142,36 +100,6 @@ impl OriginSource {
             Self::S3(config) => config.timeouts.total,
             Self::File(folder) => folder.timeouts.total,
             Self::Databricks(volume) => volume.timeouts.total,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_volume_has_a_catalog_a_schema_and_a_name() {
-        for (written, path) in [
-            ("/Volumes/c/s/v", "/Volumes/c/s/v"),
-            ("/Volumes/c/s/v/", "/Volumes/c/s/v"),
-            ("/Volumes/c/s/v/films", "/Volumes/c/s/v/films"),
-        ] {
-            assert_eq!(VolumePath::parse(written).unwrap().as_str(), path);
-        }
-        for written in [
-            "",
-            "/Volumes",
-            "/Volumes/c/s",
-            "/Volumes/c/s/",
-            "/Volumes/c//v",
-            "/Volumes/c/s/..",
-            "/Volumes/c/s/v//",
-            "/dbfs/c/s/v",
-            "Volumes/c/s/v",
-            "/Volumes/c/s/v\n",
-        ] {
-            assert_eq!(VolumePath::parse(written), None, "{written:?}");
         }
     }
 }

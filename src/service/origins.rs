@@ -60,8 +60,10 @@ impl Origins {
         if configs.len() > 1 {
             let most_idle = (connections / configs.len()).max(1);
             for config in &mut configs {
-                if let OriginSource::S3(s3) = &mut config.source {
-                    s3.most_idle = most_idle;
+                match &mut config.source {
+                    OriginSource::S3(s3) => s3.most_idle = most_idle,
+                    OriginSource::Databricks(volume) => volume.most_idle = most_idle,
+                    OriginSource::File(_) => {}
                 }
             }
         }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::origin::OriginSource;
+use crate::storage::databricks::{DatabricksConnection, DatabricksReader};
 use crate::storage::error::ReadError;
+use crate::storage::file::{FileReader, SharedFolder};
 use crate::storage::health::{ListPermission, OriginHealth};
+use crate::storage::http::Trust;
 use crate::storage::s3::lister::S3Lister;
 use crate::storage::s3::pace::ReadFor;
 use crate::storage::s3::region::RegionalClient;
@@ -48,8 +51,14 @@ pub async fn connect(source: &OriginSource) -> Result<Arc<dyn Source>, String> {
             .await
             .map(|connection| -> Arc<dyn Source> { Arc::new(connection) })
             .map_err(|error| error.to_string()),
-        OriginSource::File(_) => Err("this version has no reader for folders".to_owned()),
-        OriginSource::Databricks(_) => Err("this version has no reader for volumes".to_owned()),
+        OriginSource::File(config) => SharedFolder::new(config.clone())
+            .map(|folder| -> Arc<dyn Source> { Arc::new(folder) })
+            .map_err(|error| error.to_string()),
+        OriginSource::Databricks(config) => {
+            let trust = Trust::of_system().map_err(|error| error.to_string())?;
+            let config = config.as_ref().clone();
+            Ok(Arc::new(DatabricksConnection::new(config, trust)))
+        }
     }
 }
 
@@ -81,5 +90,47 @@ impl Source for S3Connection {
 
     fn ask(&self) -> BoxFuture<'_, Result<ListPermission, ReadError>> {
         Box::pin(probe::ask(self))
+    }
+}
+
+impl Source for SharedFolder {
+    fn describe(&self) -> String {
+        self.config().folder.to_string()
+    }
+
+    fn open(&self, _: ReadFor, health: &Arc<OriginHealth>, metrics: &Arc<OriginMetrics>) -> Opened {
+        let reader = FileReader::new(self.clone(), Arc::clone(health), Arc::clone(metrics));
+        Opened {
+            lister: Box::new(reader.clone()),
+            reader: Arc::new(reader),
+        }
+    }
+
+    fn ask(&self) -> BoxFuture<'_, Result<ListPermission, ReadError>> {
+        Box::pin(async { self.probe().await.map(|()| ListPermission::Granted) })
+    }
+}
+
+impl Source for DatabricksConnection {
+    fn describe(&self) -> String {
+        Self::describe(self)
+    }
+
+    fn open(
+        &self,
+        read_for: ReadFor,
+        health: &Arc<OriginHealth>,
+        metrics: &Arc<OriginMetrics>,
+    ) -> Opened {
+        let client = self.client(read_for);
+        let reader = DatabricksReader::new(client, Arc::clone(health), Arc::clone(metrics));
+        Opened {
+            lister: Box::new(reader.clone()),
+            reader: Arc::new(reader),
+        }
+    }
+
+    fn ask(&self) -> BoxFuture<'_, Result<ListPermission, ReadError>> {
+        Box::pin(async { self.probe().await.map(|()| ListPermission::Granted) })
     }
 }

@@ -26,6 +26,9 @@ pub struct Capabilities {
 pub enum Validator {
     /// An entity tag that is another one for other bytes (RFC 9110 section 8.8.1).
     Strong,
+    /// The second of the last change, of which the reader makes a strong tag once it is long over, and a
+    /// weak one before (RFC 9110 section 8.8.2.2).
+    StrongWhenSettled,
     /// Nothing that could be relied on byte for byte.
     Weak,
 }
@@ -49,7 +52,10 @@ impl Capabilities {
     /// Whether anything of the origin may be kept: blocks are kept under strong tags only.
     #[must_use]
     pub const fn may_be_kept(self) -> bool {
-        matches!(self.validator, Validator::Strong)
+        match self.validator {
+            Validator::Strong | Validator::StrongWhenSettled => true,
+            Validator::Weak => false,
+        }
     }
 }
 
@@ -58,7 +64,8 @@ impl Capabilities {
 #[must_use]
 pub fn honest(reader: Arc<dyn ObjectReader>) -> Arc<dyn ObjectReader> {
     match reader.capabilities().validator {
-        Validator::Strong => reader,
+        // The second kind of reader makes weak tags by itself where it has to.
+        Validator::Strong | Validator::StrongWhenSettled => reader,
         Validator::Weak => Arc::new(Weakened(reader)),
     }
 }

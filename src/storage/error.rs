@@ -67,6 +67,8 @@ pub enum BadAnswer {
     EntityTag,
     /// The body ended early or went on too long.
     Body,
+    /// A page for people to sign in, or a redirect to one, in place of the object.
+    SignInPage,
 }
 
 impl BadAnswer {
@@ -80,6 +82,7 @@ impl BadAnswer {
             Self::Length => "length",
             Self::EntityTag => "entity_tag",
             Self::Body => "body",
+            Self::SignInPage => "sign_in_page",
         }
     }
 }

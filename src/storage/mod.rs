@@ -2,14 +2,18 @@
 //!
 //! A reader is asked for one version and one range and gives a body whose every byte has been
 //! checked to belong to it, or an error. Wrappers (retry, cache, read-ahead) are readers that hold
-//! a reader: [`resume`] is one, which makes calls again as [`retry`]
-//! allows, [`gate`] another. [`s3`] is the innermost and the only place that knows the AWS SDK. What an
-//! origin can promise is its [`capability`], whether it answers its [`health`].
+//! a reader: [`resume`] is one, which makes calls again as [`retry`] allows, [`gate`] another.
+//! Innermost is the reader of an origin: [`s3`], the only place that knows the AWS SDK, [`mod@file`] or
+//! [`databricks`]. What the latter needs of HTTP is in [`http`], and what each can promise is
+//! [`capability`], whether it answers its [`health`].
 
 pub mod capability;
+pub mod databricks;
 pub mod error;
+pub mod file;
 pub mod gate;
 pub mod health;
+pub mod http;
 pub mod resume;
 pub mod retry;
 pub mod s3;
@@ -180,7 +184,7 @@ pub trait ObjectReader: Send + Sync {
     /// Asks what an object is, without its bytes.
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>>;
 
-    /// What its origin can promise; all that S3 can unless it says otherwise.
+    /// What its origin can promise. Wrappers pass on what they wrap.
     fn capabilities(&self) -> Capabilities {
         Capabilities::ALL
     }

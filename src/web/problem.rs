@@ -10,7 +10,7 @@ use serde_json::json;
 use super::streams::Full;
 use crate::object::KeyError;
 use crate::semantics::CompleteLength;
-use crate::storage::error::{Fault, ReadError, ReadErrorKind};
+use crate::storage::error::{BadAnswer, Fault, ReadError, ReadErrorKind};
 use crate::telemetry::RequestId;
 
 /// The base of the stable problem types that the manual lists (RFC 9457 section 3.1.1). A tag and
@@ -278,6 +278,9 @@ fn read_detail(kind: ReadErrorKind) -> &'static str {
         ReadErrorKind::Unreachable | ReadErrorKind::OriginFailed => {
             "The storage cannot be reached at the moment; try again shortly."
         }
+        ReadErrorKind::BadAnswer(BadAnswer::SignInPage) => {
+            "The storage sent a page to sign in on instead of the object, so it was not passed on; its operator should check the workspace's address, the credentials, and whether this service may reach it from its network."
+        }
         ReadErrorKind::BadAnswer(_) => {
             "The storage gave an answer that contradicts itself, so it was not passed on; tell the operator the request id."
         }
@@ -288,7 +291,6 @@ fn read_detail(kind: ReadErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::error::BadAnswer;
 
     #[test]
     fn every_cause_has_the_status_of_the_contracts_table() {
@@ -307,6 +309,16 @@ mod tests {
         ] {
             let error = ServeError::Read(ReadError::new(kind, "GetObject secret-bucket"));
             assert_eq!(error.status().as_u16(), status, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn who_operates_a_workspace_is_told_what_to_check() {
+        let kind = ReadErrorKind::BadAnswer(BadAnswer::SignInPage);
+        let error = ServeError::Read(ReadError::new(kind, "download of film.mp4"));
+        assert_eq!(error.status().as_u16(), 502);
+        for what in ["sign in", "check", "address", "credentials", "network"] {
+            assert!(error.detail().contains(what), "{}", error.detail());
         }
     }
 

@@ -83,7 +83,8 @@ fn every_test_that_the_semantics_name_is_there() {
     for claim in claims {
         let (_, cell) = claim.trim_end_matches(" |").rsplit_once('|').unwrap();
         for name in cell.split('`').skip(1).step_by(2) {
-            let (module, test) = name.split_once("::").unwrap();
+            let (module, test) = name.rsplit_once("::").unwrap();
+            let module = module.replace("::", "/");
             let Ok(file) = std::fs::read_to_string(tests.join(format!("{module}.rs"))) else {
                 let path = format!("src/{}.rs", name.replace("::", "/"));
                 let source = tests.join("../..").join(path);

@@ -233,14 +233,17 @@ impl Stream for ResumingBody {
 impl ObjectBody for ResumingBody {
     fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
         let this = &mut *self;
-        if !matches!(this.state, State::Open(_)) {
+        let State::Open(body) = &mut this.state else {
             return Paused::No;
-        }
+        };
         let Some(next) = this.next.checked_sub(unread) else {
             return Paused::No;
         };
         this.next = next;
-        this.state = State::Released;
+        // What can wait by itself goes on with what it has, also if that is not the newest any more.
+        if body.as_mut().pause(unread) == Paused::No {
+            this.state = State::Released;
+        }
         Paused::Yes
     }
 

@@ -284,6 +284,51 @@ mod tests {
         }
     }
 
+    /// A body of ten bytes that waits by itself, as that of a file does.
+    struct Patient(usize);
+
+    impl Stream for Patient {
+        type Item = Result<Bytes, ReadError>;
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            let next = WHOLE.get(self.0..=self.0).map(Bytes::from_static);
+            self.0 += 1;
+            Poll::Ready(next.map(Ok))
+        }
+    }
+
+    impl ObjectBody for Patient {
+        fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
+            self.0 -= usize::try_from(unread).unwrap();
+            Paused::Yes
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_can_wait_by_itself_is_not_opened_again() {
+        let (_, reader) = open(vec![script("\"1\"", 10, None)]).await;
+        let mut known = Representation::of_length(CompleteLength::new(10));
+        known.validators.etag = EntityTag::parse("\"1\"").ok();
+        let key = ObjectKey::new("film.mp4".to_owned()).unwrap();
+        let inner: Arc<dyn ObjectReader> = Arc::<Scripted>::clone(&reader);
+        let version = PinnedVersion::new(inner, key, &known).unwrap();
+        let mut body: Body = Box::pin(ResumingBody::new(
+            version,
+            known.length.whole().unwrap(),
+            Box::pin(Patient(0)),
+            Arc::default(),
+            Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/")),
+        ));
+        for _ in 0..4 {
+            poll_fn(|cx| body.as_mut().poll_next(cx))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        assert_eq!(body.as_mut().pause(1), Paused::Yes);
+        assert_eq!(collect(&mut body).await, (WHOLE[3..].to_vec(), None));
+        assert_eq!(ranges(&reader).len(), 1);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_paused_read_goes_on_with_what_was_not_used() {
         let scripts = vec![script("\"1\"", 10, None), script("\"1\"", 10, None)];

@@ -14,9 +14,10 @@ use aws_types::service_config::ServiceConfigKey;
 use super::answer::AnswerCheck;
 use super::config::Payer;
 use super::connector::{self, Trust};
-use super::pace::ReadFor;
 use super::region::LearnedRegion;
 use super::trust::CaFile;
+
+use crate::storage::http::ReadFor;
 
 pub use super::config::{Access, ExplicitAccess, OriginTimeouts, S3Config};
 

@@ -11,6 +11,7 @@ pub mod footage;
 pub mod haproxy;
 pub mod marionette;
 pub mod multipart;
+pub mod origins;
 pub mod page;
 pub mod peers;
 pub mod program;
@@ -19,15 +20,18 @@ pub mod s3;
 pub mod scene;
 pub mod scripted;
 pub mod service;
+pub mod workspace;
 
 pub use browser::Browser;
 pub use client::{Client, Response};
 pub use content::content;
 pub use engines::Engine;
+pub use origins::Origin;
 pub use relay::Relay;
 pub use s3::TestS3;
 pub use scripted::{Asked, Scripted, Step};
 pub use service::TestService;
+pub use workspace::Workspace;
 
 use std::future::Future;
 use std::path::PathBuf;

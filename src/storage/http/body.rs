@@ -1,30 +1,30 @@
-//! The body of one answer of S3, as a stream that cannot lie about its length.
+//! The body of one answer, as a stream that cannot lie about its length.
 
+use std::error::Error;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::client::OriginTimeouts;
+use super::OriginTimeouts;
 use crate::storage::ObjectBody;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
 use crate::telemetry::OriginMetrics;
 
 /// Streams exactly the promised bytes, or ends with an error. Dropping it closes the connection
-/// to S3 unless the body was read to its end.
-pub struct S3Body {
-    source: ByteStream,
+/// to the origin unless the body was read to its end.
+pub struct CheckedBody<S> {
+    source: S,
     remaining: u64,
     target: String,
     limits: OriginTimeouts,
     pace: Pace,
-    /// Runs only while S3 owes us bytes that the viewer is ready for.
+    /// Runs only while the origin owes us bytes that the viewer is ready for.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: Waiting,
     metrics: Arc<OriginMetrics>,
@@ -35,15 +35,15 @@ pub struct S3Body {
 enum Waiting {
     /// The viewer's: it has not asked for more yet.
     Viewer,
-    /// S3's: it was asked and has nothing yet.
+    /// The origin's: it was asked and has nothing yet.
     Origin,
 }
 
-impl S3Body {
+impl<S> CheckedBody<S> {
     /// A body that has to be `promised` bytes long.
     #[must_use]
     pub fn new(
-        source: ByteStream,
+        source: S,
         promised: u64,
         target: String,
         limits: OriginTimeouts,
@@ -85,7 +85,11 @@ impl S3Body {
     }
 }
 
-impl Stream for S3Body {
+impl<S, E> Stream for CheckedBody<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
     type Item = Result<Bytes, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -160,9 +164,14 @@ impl Pace {
     }
 }
 
-impl ObjectBody for S3Body {}
+impl<S, E> ObjectBody for CheckedBody<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+}
 
-impl Drop for S3Body {
+impl<S> Drop for CheckedBody<S> {
     fn drop(&mut self) {
         self.metrics.s3_bodies_open().dec();
     }
@@ -189,11 +198,10 @@ mod tests {
                 }
             }
         });
-        let source =
-            ByteStream::from_body_1_x(http_body_util::StreamBody::new(Pieces(receiver, piece)));
+        let source = Pieces(receiver, piece);
         let metrics = Arc::new(crate::telemetry::Metrics::new().unwrap().of_origin("/"));
         let limits = OriginTimeouts::default();
-        let mut body = S3Body::new(source, PROMISED, "GetObject".to_owned(), limits, metrics);
+        let mut body = CheckedBody::new(source, PROMISED, "GetObject".to_owned(), limits, metrics);
         let mut bytes = 0;
         loop {
             match poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
@@ -207,7 +215,7 @@ mod tests {
     struct Pieces(tokio::io::DuplexStream, usize);
 
     impl Stream for Pieces {
-        type Item = Result<hyper::body::Frame<Bytes>, std::io::Error>;
+        type Item = Result<Bytes, std::io::Error>;
 
         fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
             let mut piece = vec![0; self.1];
@@ -218,7 +226,7 @@ mod tests {
                 &mut buffer
             ))?;
             let bytes = Bytes::copy_from_slice(buffer.filled());
-            Poll::Ready(Some(Ok(hyper::body::Frame::data(bytes))))
+            Poll::Ready(Some(Ok(bytes)))
         }
     }
 

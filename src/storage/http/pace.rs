@@ -1,6 +1,6 @@
 //! Small reads at the beginning of each answer, large ones later.
 //!
-//! What is read from S3 before the viewer takes it lies in our memory. hyper doubles its reads as
+//! What is read from an origin before the viewer takes it lies in our memory. hyper doubles its reads as
 //! long as they come back full, up to 400 KiB, and keeps two. Large reads are what makes long bodies
 //! cheap, so they are wanted, but not for a viewer that may have opened the film and read nothing.
 
