@@ -28,6 +28,7 @@ pub mod media;
 pub mod object;
 pub mod semantics;
 pub mod service;
+pub mod signing;
 pub mod storage;
 pub mod telemetry;
 pub mod units;

@@ -131,6 +131,7 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             } else {
                 Hosts::Any
             },
+            signed_urls: None,
         },
         server: ServerConfig {
             drain_delay: Duration::ZERO,
@@ -138,5 +139,6 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             ..ServerConfig::default()
         },
         cache: CacheConfig::default(),
+        key_files: None,
     })
 }

@@ -6,6 +6,7 @@
 mod cache;
 pub mod faults;
 pub mod settings;
+mod signing;
 pub mod summary;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use crate::connection::ViewerLimits;
 use crate::object::representation::FieldValue;
 use crate::object::{BucketName, KeyPrefix};
 use crate::service::{ServerConfig, ServiceConfig};
+use crate::signing::PublicUrl;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
@@ -33,6 +35,8 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The address that the outside knows the service by, if it is told.
+    pub public_url: Option<PublicUrl>,
     /// The service itself.
     pub service: ServiceConfig,
 }
@@ -62,15 +66,19 @@ impl Config {
         );
         let anonymous = read.switch("S3REEL_ANONYMOUS", settings.anonymous.as_ref());
         let cache = cache::cache(&mut read, settings);
+        let (public_url, signed) = signing::signed_urls(&mut read, settings);
         // Without a bucket there is a fault, and so no configuration.
         let (Some(bucket), Some(mut web)) = (bucket, web) else {
             return Err(read.into_faults());
         };
         web.origin_total = timeouts.total;
+        let (signed_urls, key_files) = signed.unzip();
+        web.signed_urls = signed_urls;
         let config = Self {
             listen: listen.unwrap_or(DEFAULT_LISTEN),
             admin_listen,
             log_format: log_format.unwrap_or_default(),
+            public_url,
             service: ServiceConfig {
                 s3: S3Config {
                     bucket,
@@ -86,6 +94,7 @@ impl Config {
                 web,
                 server,
                 cache,
+                key_files,
             },
         };
         read.finish(config)
@@ -254,6 +263,7 @@ fn web(read: &mut Reader, settings: &Settings, prefix: KeyPrefix) -> Option<WebC
         streams,
         trusted_proxies,
         hosts: Hosts::Any,
+        signed_urls: None,
     })
 }
 

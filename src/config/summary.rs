@@ -16,6 +16,7 @@ impl Config {
             listen,
             admin_listen,
             log_format,
+            public_url,
             service,
         } = self;
         let (s3, web, server) = (&service.s3, &service.web, &service.server);
@@ -65,6 +66,27 @@ impl Config {
                 web.streams
                     .per_address
                     .map_or_else(off, |streams| streams.to_string()),
+            ),
+            (
+                "S3REEL_SIGNED_URL_KEYS",
+                service
+                    .key_files
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+            ),
+            (
+                "S3REEL_PUBLIC_URL",
+                public_url
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+            ),
+            (
+                "S3REEL_SIGNED_URL_GRACE",
+                time(
+                    web.signed_urls
+                        .as_ref()
+                        .map_or(Duration::ZERO, |signed| signed.grace),
+                ),
             ),
             ("S3REEL_TRUSTED_PROXIES", web.trusted_proxies.to_string()),
             ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(s3.timeouts.connect)),

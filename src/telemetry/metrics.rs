@@ -35,6 +35,7 @@ pub struct Metrics {
     aborted: CounterVec,
     streams_open: IntGauge,
     shed: CounterVec,
+    auth: CounterVec,
     s3_requests: CounterVec,
     s3_first_byte: Histogram,
     s3_bytes: Counter,
@@ -133,6 +134,11 @@ impl Metrics {
                 "Requests for objects that were refused because a limit of ours was reached, by limit.",
                 &["reason"],
             )?,
+            auth: register.counters(
+                "s3reel_auth_decisions_total",
+                "Requests whose signature was decided on, by result and by the key if that is one in force.",
+                &["result", "key_pair_id"],
+            )?,
             s3_requests: register.counters(
                 "s3reel_s3_requests_total",
                 "Calls to S3, by operation and outcome.",
@@ -226,6 +232,11 @@ impl Metrics {
     /// A request was refused because a limit of ours was reached.
     pub fn shed(&self, reason: &str) {
         self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// A signature was decided on. `key_pair_id` is that of a key in force, or `-`.
+    pub fn auth_decided(&self, result: &str, key_pair_id: &str) {
+        self.auth.with_label_values(&[result, key_pair_id]).inc();
     }
 
     /// Answers with objects that are in flight now.

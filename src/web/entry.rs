@@ -7,6 +7,7 @@ use actix_web::http::header::HOST;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::admission::{Admission, Audience, admit};
 use super::body::ViewerBody;
 use super::extract::Want;
 use super::problem::ServeError;
@@ -14,6 +15,7 @@ use super::respond::{Reply, respond};
 use super::streams::Intent;
 use super::{Browse, Hosts, Worker, decide, extract, page};
 use crate::object::{ObjectKey, RequestKey};
+use crate::signing::Access;
 use crate::telemetry::{AccessRecord, RequestId, Route};
 
 /// Longest path that is looked at, in bytes: a key of 1024 bytes, all of them percent-encoded,
@@ -35,8 +37,11 @@ pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpRespo
     let mut record = begin(&request, &worker);
     record.range = extract::range_as_sent(&request);
     let id = record.id().clone();
-    let reply = id.throughout(answer(&request, &worker, &mut record)).await;
-    respond(&request, &worker, record, reply)
+    let mut audience = Audience::default();
+    let reply = id
+        .throughout(answer(&request, &worker, &mut record, &mut audience))
+        .await;
+    respond(&request, &worker, record, audience, reply)
 }
 
 fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
@@ -63,36 +68,71 @@ async fn answer(
     request: &HttpRequest,
     worker: &Worker,
     record: &mut AccessRecord,
+    audience: &mut Audience,
 ) -> Result<Reply, ServeError> {
     check_head(request)?;
     check_host(request, worker.shared.config.hosts)?;
     let path = request.uri().path();
-    let browse = worker.shared.config.browse;
-    if let Some(rest) = path
+    let reserved = path
         .strip_prefix('/')
-        .and_then(|path| path.strip_prefix(RESERVED))
-    {
-        record.route = Route::Page;
-        return page::answer(request, worker, record, rest).await;
+        .and_then(|path| path.strip_prefix(RESERVED));
+    record.route = match reserved {
+        Some("livez" | "readyz") => Route::Health,
+        Some(_) => Route::Page,
+        None => Route::Object,
+    };
+    match *request.method() {
+        Method::GET | Method::HEAD => {}
+        // A browser asks so before it sends anything, and so without a signature.
+        Method::OPTIONS => return Ok(Reply::Options),
+        _ => return Err(ServeError::MethodNotAllowed),
     }
-    record.route = Route::Object;
-    match (request.method(), path) {
-        (&Method::OPTIONS, _) => Ok(Reply::Options),
-        (&Method::GET | &Method::HEAD, "/") => match browse {
-            Browse::On => Ok(Reply::SeeOther("/-/")),
-            Browse::Off => Err(ServeError::NothingHere),
-        },
-        (&Method::GET | &Method::HEAD, _) => object(request, worker, record.viewer()).await,
-        _ => Err(ServeError::MethodNotAllowed),
+    match reserved {
+        // Who runs us asks, and has no signature; nothing of what is stored is told.
+        Some(which @ ("livez" | "readyz")) => Ok(page::health(which, &worker.shared)),
+        Some(rest) => {
+            let admission = enter(request, worker, record, audience, &Access::AnyKey)?;
+            page::answer(worker, &admission, rest).await
+        }
+        None if path == "/" => {
+            let admission = enter(request, worker, record, audience, &Access::AnyKey)?;
+            match worker.shared.config.browse {
+                Browse::On => Ok(Reply::SeeOther(admission.link("/-/"))),
+                Browse::Off => Err(ServeError::NothingHere),
+            }
+        }
+        None => {
+            let key = key(request, worker)?;
+            let signed = worker.shared.config.signed_urls.as_ref();
+            let access = signed.map_or(&Access::Public, |signed| &signed.access);
+            enter(request, worker, record, audience, access)?;
+            object(request, worker, key, record.viewer()).await
+        }
     }
+}
+
+/// Lets a request in, or refuses it, before anything is looked up for it.
+fn enter(
+    request: &HttpRequest,
+    worker: &Worker,
+    record: &mut AccessRecord,
+    audience: &mut Audience,
+    access: &Access,
+) -> Result<Admission, ServeError> {
+    let signed = worker.shared.config.signed_urls.as_ref();
+    if signed.is_some() && *access != Access::Public {
+        // Also of a refusal: no address that may be signed is told to others.
+        *audience = Audience::Signed;
+    }
+    admit(signed, access, request, record)
 }
 
 async fn object(
     request: &HttpRequest,
     worker: &Worker,
+    key: ObjectKey,
     viewer: Option<IpAddr>,
 ) -> Result<Reply, ServeError> {
-    let key = key(request, worker)?;
     let asked = extract::asked(request);
     // Before S3 is asked: a request that waits there holds as much as one that is being answered.
     let place = match asked.want {

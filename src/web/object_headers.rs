@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponseBuilder;
 
+use super::admission::{Audience, private};
 use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
@@ -12,16 +13,25 @@ use crate::storage::{Served, Source};
 /// plugins and our origin, if at all, since it is also sent as an attachment.
 const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
+/// What `Cache-Control` is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Caching<'a> {
+    /// What is sent when none is stored.
+    pub default: &'a FieldValue,
+    /// Whom the answer is for.
+    pub audience: Audience,
+}
+
 /// Fields of 200 and 206 that describe the object, whose own type this is; the answer's
 /// `Content-Type` may be another, for several parts.
 pub fn describe(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
-    cache_control: &FieldValue,
+    caching: Caching<'_>,
     content_type: &str,
     now: HttpDate,
 ) {
-    validate(builder, representation, cache_control);
+    validate(builder, representation, caching);
     if let Some(modified) = representation.validators.last_modified {
         last_modified(builder, modified, now);
     }
@@ -68,10 +78,10 @@ pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
 pub fn revalidate(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
-    cache_control: &FieldValue,
+    caching: Caching<'_>,
     now: HttpDate,
 ) {
-    validate(builder, representation, cache_control);
+    validate(builder, representation, caching);
     let validators = &representation.validators;
     if let (None, Some(modified)) = (&validators.etag, validators.last_modified) {
         last_modified(builder, modified, now);
@@ -87,13 +97,17 @@ fn last_modified(builder: &mut HttpResponseBuilder, modified: HttpDate, now: Htt
 fn validate(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
-    cache_control: &FieldValue,
+    caching: Caching<'_>,
 ) {
     if let Some(etag) = &representation.validators.etag {
         builder.insert_header(("etag", etag.as_str()));
     }
     let stored = representation.cache_control.as_ref();
-    builder.insert_header(("cache-control", stored.unwrap_or(cache_control).as_str()));
+    let cache_control = stored.unwrap_or(caching.default).as_str();
+    match caching.audience {
+        Audience::Everyone => builder.insert_header(("cache-control", cache_control)),
+        Audience::Signed => builder.insert_header(("cache-control", private(cache_control))),
+    };
     insert(builder, "expires", representation.expires.as_ref());
 }
 

@@ -9,6 +9,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
+use super::admission::Audience;
 use super::body::{TurnGuard, ViewerBody};
 use super::decide::{Decided, OpenBody};
 use super::extract::{Want, range_as_sent};
@@ -32,7 +33,7 @@ pub enum Reply {
     /// OPTIONS of anything.
     Options,
     /// A redirect of a visitor to the page.
-    SeeOther(&'static str),
+    SeeOther(String),
     /// A short text of ours.
     Text(Text),
 }
@@ -52,6 +53,9 @@ pub struct Text {
 /// What answers that must not be kept are sent with.
 const NO_STORE: &str = "no-store";
 
+/// What keeps an address, which may be signed, from other servers.
+const NO_REFERRER: (&str, &str) = ("referrer-policy", "no-referrer");
+
 /// What answers about an object are sent with.
 const ACCEPT_RANGES: (&str, &str) = ("accept-ranges", "bytes");
 
@@ -60,6 +64,7 @@ pub fn respond(
     request: &HttpRequest,
     worker: &Worker,
     record: AccessRecord,
+    audience: Audience,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
     let mut answer = Answer {
@@ -68,6 +73,7 @@ pub fn respond(
         shared: &worker.shared,
         now: HttpDate::at(SystemTime::now()),
         record,
+        audience,
         place: None,
         served: None,
     };
@@ -77,7 +83,7 @@ pub fn respond(
             answer.object(*decided, &key)
         }
         Ok(Reply::Options) => answer.options(),
-        Ok(Reply::SeeOther(location)) => answer.see_other(location),
+        Ok(Reply::SeeOther(location)) => answer.see_other(&location),
         Ok(Reply::Text(text)) => answer.text(text),
         Err(error) => answer.failure(&error),
     }
@@ -90,13 +96,15 @@ struct Answer<'a> {
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
     record: AccessRecord,
+    /// Whom it is for.
+    audience: Audience,
     /// Where what it says of an object comes from.
     served: Option<Served>,
     /// Given up with the answer, unless that has a body to give it to.
     place: Option<Place>,
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
     fn object(mut self, decided: Decided, key: &ObjectKey) -> HttpResponse<ViewerBody> {
         let Decided {
             selection,
@@ -107,7 +115,7 @@ impl Answer<'_> {
         } = decided;
         self.record.cache = served.source.as_str();
         self.served = Some(served);
-        let cache_control = &self.shared.config.cache_control;
+        let caching = self.caching();
         let complete = representation.length;
         log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
         let (mut builder, promised, body) = match selection {
@@ -124,7 +132,7 @@ impl Answer<'_> {
             }
             Selection::NotModified => {
                 let mut builder = self.object_head(StatusCode::NOT_MODIFIED);
-                object_headers::revalidate(&mut builder, &representation, cache_control, self.now);
+                object_headers::revalidate(&mut builder, &representation, caching, self.now);
                 return self.without_body(builder);
             }
             Selection::PreconditionFailed => return self.failure(&ServeError::PreconditionFailed),
@@ -137,7 +145,7 @@ impl Answer<'_> {
         object_headers::describe(
             &mut builder,
             &representation,
-            cache_control,
+            caching,
             &content_type,
             self.now,
         );
@@ -171,11 +179,10 @@ impl Answer<'_> {
         let promised = framing.length();
         let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
         builder.insert_header(("content-type", framing.content_type()));
-        let cache_control = &self.shared.config.cache_control;
         object_headers::describe(
             &mut builder,
             representation,
-            cache_control,
+            self.caching(),
             content_type,
             self.now,
         );
@@ -208,7 +215,7 @@ impl Answer<'_> {
         self.without_body(builder)
     }
 
-    fn see_other(self, location: &'static str) -> HttpResponse<ViewerBody> {
+    fn see_other(self, location: &str) -> HttpResponse<ViewerBody> {
         let mut builder = self.head(StatusCode::SEE_OTHER);
         builder
             .insert_header(("location", location))
@@ -221,7 +228,7 @@ impl Answer<'_> {
         builder
             .insert_header(("content-type", text.content_type))
             .insert_header(("cache-control", NO_STORE))
-            .insert_header(("referrer-policy", "no-referrer"));
+            .insert_header(NO_REFERRER);
         if let Some(policy) = text.policy {
             builder.insert_header(("content-security-policy", policy));
         }
@@ -252,7 +259,9 @@ impl Answer<'_> {
             ServeError::PreconditionFailed => {
                 builder.insert_header(ACCEPT_RANGES);
             }
-            ServeError::TargetTooLong
+            ServeError::Forbidden
+            | ServeError::Duplicated(_)
+            | ServeError::TargetTooLong
             | ServeError::HeadTooLarge
             | ServeError::Refused(_)
             | ServeError::Key(_)
@@ -283,6 +292,9 @@ impl Answer<'_> {
             .insert_header(("date", self.now.to_string()))
             .insert_header(("x-content-type-options", "nosniff"))
             .insert_header(("x-request-id", self.record.id().as_str()));
+        if self.audience == Audience::Signed {
+            builder.insert_header(NO_REFERRER);
+        }
         config.cors.apply(self.request, &mut builder);
         if let Some(served) = self.served {
             object_headers::tell_cache(&mut builder, served);
@@ -303,6 +315,13 @@ impl Answer<'_> {
             config.keep_alive,
         );
         builder
+    }
+
+    fn caching(&self) -> object_headers::Caching<'a> {
+        object_headers::Caching {
+            default: &self.shared.config.cache_control,
+            audience: self.audience,
+        }
     }
 
     fn want(&self) -> Want {

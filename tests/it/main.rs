@@ -45,6 +45,7 @@ mod page_trouble;
 mod parts;
 mod players;
 mod program;
+mod signers;
 mod types;
 mod versions;
 mod viewers;

@@ -19,6 +19,7 @@ pub mod s3;
 pub mod scene;
 pub mod scripted;
 pub mod service;
+pub mod signed;
 
 pub use browser::Browser;
 pub use client::{Client, Response};

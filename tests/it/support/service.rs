@@ -175,7 +175,9 @@ pub fn config(bucket: &str, access: ExplicitAccess) -> ServiceConfig {
             streams: StreamLimits::default(),
             trusted_proxies: TrustedProxies::default(),
             hosts: Hosts::Any,
+            signed_urls: None,
         },
+        key_files: None,
         // What S3 is asked is what most tests look at; `caching` turns it on.
         cache: CacheConfig {
             memory: 0,

@@ -1,0 +1,337 @@
+//! The decision: whether what a request brings along opens what it asks for.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use lru::LruCache;
+
+use super::keys::{KeyPairId, KeySet};
+use super::parameters::{Claims, HashAlgorithm, Presented, Statement};
+use super::policy::{Policy, canned};
+use super::resource::Resource;
+
+/// How far a signer's clock may be ahead of ours before what it allows from now on is refused here,
+/// in seconds. The end of a policy has no such leeway.
+const LEEWAY: u64 = 60;
+
+/// Policies whose signature has been verified that are remembered: 8 MiB of the longest ones.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+
+/// Who may read a part of the key space.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone, whatever they bring along.
+    Public,
+    /// Who has a signature of any key in force.
+    #[default]
+    AnyKey,
+    /// Who has a signature of one of these keys.
+    Keys(Vec<KeyPairId>),
+}
+
+impl Access {
+    /// Whether a signature of this key opens it.
+    #[must_use]
+    pub fn admits(&self, id: &KeyPairId) -> bool {
+        match self {
+            Self::Public | Self::AnyKey => true,
+            Self::Keys(keys) => keys.contains(id),
+        }
+    }
+}
+
+/// What a request asks for, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What for.
+    pub resource: &'a Resource,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// Whose it is.
+    pub viewer: Option<IpAddr>,
+    /// How many seconds the end of a policy is put off for this request.
+    pub grace: u64,
+}
+
+/// Why nothing is opened. Viewers are told that it is refused; figures and the log tell why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request brings no signature.
+    Missing,
+    /// What it brings is not a signature with all that belongs to it.
+    Malformed,
+    /// No key in force has this name.
+    UnknownKey,
+    /// The key is not one of those that open this.
+    OtherKey,
+    /// The signature is not one of that key over this.
+    Signature,
+    /// What was signed is no policy.
+    Policy,
+    /// The policy is about other resources.
+    Resource,
+    /// The policy is over.
+    Expired,
+    /// The policy has not begun.
+    NotYet,
+    /// The policy is for other viewers.
+    Address,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::UnknownKey,
+        Self::OtherKey,
+        Self::Signature,
+        Self::Policy,
+        Self::Resource,
+        Self::Expired,
+        Self::NotYet,
+        Self::Address,
+    ];
+
+    /// The name in labels and lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::UnknownKey => "unknown_key",
+            Self::OtherKey => "other_key",
+            Self::Signature => "bad_signature",
+            Self::Policy => "bad_policy",
+            Self::Resource => "other_resource",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+            Self::Address => "other_address",
+        }
+    }
+}
+
+/// That it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// In time.
+    InTime,
+    /// After the end of the policy, within the grace.
+    Late,
+}
+
+/// A decision, and by which key if that is one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Yes or no.
+    pub outcome: Result<Grant, Refusal>,
+    /// The name of a key in force; never a name that someone made up.
+    pub key: Option<KeyPairId>,
+}
+
+/// What was verified: the conditions that are left to look at.
+#[derive(Debug)]
+enum Verified {
+    /// Until then. The resource is in what was signed.
+    Canned(u64),
+    /// As it says.
+    Custom(Policy),
+}
+
+/// The keys in force, and what they have been seen to sign. Another set of keys is another verifier,
+/// so that nothing is remembered of a key that is gone.
+#[derive(Debug)]
+pub struct Verifier {
+    keys: KeySet,
+    /// By a digest of all that a signature depends on. Only what is right is remembered, so that
+    /// nobody without a key can push anything out.
+    seen: Option<Mutex<LruCache<Fingerprint, Arc<Verified>>>>,
+}
+
+/// SHA-256 over key, hash algorithm, what was signed, and the signature: how long it takes to find
+/// one says nothing of how much of a signature is right.
+type Fingerprint = [u8; 32];
+
+impl Verifier {
+    /// A verifier with these keys.
+    #[must_use]
+    pub fn new(keys: KeySet) -> Self {
+        let seen = Some(Mutex::new(LruCache::new(REMEMBERED)));
+        Self { keys, seen }
+    }
+
+    /// The same without a memory, to see what that is worth.
+    #[must_use]
+    pub fn forgetful(keys: KeySet) -> Self {
+        Self { keys, seen: None }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Decides.
+    #[must_use]
+    pub fn decide(&self, access: &Access, claims: &Claims, asked: &Asked<'_>) -> Decision {
+        let refused = |why: Refusal| Decision {
+            outcome: Err(why),
+            key: None,
+        };
+        if claims.is_empty() {
+            return refused(Refusal::Missing);
+        }
+        let Some(presented) = claims.read() else {
+            return refused(Refusal::Malformed);
+        };
+        let Some(key) = self.keys.known(&presented.key_pair_id) else {
+            return refused(Refusal::UnknownKey);
+        };
+        let outcome = if access.admits(key) {
+            self.verified(key, &presented, asked.resource)
+                .and_then(|verified| verified.opens(asked))
+        } else {
+            Err(Refusal::OtherKey)
+        };
+        Decision {
+            outcome,
+            key: Some(key.clone()),
+        }
+    }
+
+    /// The policy, if the key signed it.
+    fn verified(
+        &self,
+        key: &KeyPairId,
+        presented: &Presented,
+        resource: &Resource,
+    ) -> Result<Arc<Verified>, Refusal> {
+        let text;
+        let message = match &presented.statement {
+            Statement::Canned(expires) => {
+                text = canned(resource, *expires);
+                text.as_bytes()
+            }
+            Statement::Custom(policy) => policy,
+        };
+        let fingerprint = fingerprint(key, presented, message);
+        if let Some(known) = self.recall(&fingerprint) {
+            return Ok(known);
+        }
+        let Presented {
+            signature, hash, ..
+        } = presented;
+        if !self.keys.verifies(key, *hash, message, signature) {
+            return Err(Refusal::Signature);
+        }
+        let verified = Arc::new(match &presented.statement {
+            Statement::Canned(expires) => Verified::Canned(*expires),
+            Statement::Custom(policy) => {
+                Verified::Custom(Policy::parse(policy).map_err(|_| Refusal::Policy)?)
+            }
+        });
+        if let Some(seen) = &self.seen {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.put(fingerprint, Arc::clone(&verified));
+        }
+        Ok(verified)
+    }
+
+    fn recall(&self, fingerprint: &Fingerprint) -> Option<Arc<Verified>> {
+        let mut seen = self
+            .seen
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.get(fingerprint).cloned()
+    }
+}
+
+impl Verified {
+    /// Whether its conditions hold.
+    fn opens(&self, asked: &Asked<'_>) -> Result<Grant, Refusal> {
+        // A path that means another one to someone on the way could leave what a wildcard covers.
+        if asked.resource.has_dot_segments() {
+            return Err(Refusal::Resource);
+        }
+        let expires = match self {
+            Self::Canned(expires) => *expires,
+            Self::Custom(policy) => {
+                if !policy.resource.matches(asked.resource) {
+                    return Err(Refusal::Resource);
+                }
+                if !policy.is_for(asked.viewer) {
+                    return Err(Refusal::Address);
+                }
+                let begun = policy
+                    .not_before
+                    .is_none_or(|start| asked.now.saturating_add(LEEWAY) >= start);
+                if !begun {
+                    return Err(Refusal::NotYet);
+                }
+                policy.expires
+            }
+        };
+        if asked.now < expires {
+            Ok(Grant::InTime)
+        } else if asked.now < expires.saturating_add(asked.grace) {
+            Ok(Grant::Late)
+        } else {
+            Err(Refusal::Expired)
+        }
+    }
+}
+
+fn fingerprint(key: &KeyPairId, presented: &Presented, message: &[u8]) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    let hash: &[u8] = match presented.hash {
+        HashAlgorithm::Sha1 => b"SHA1",
+        HashAlgorithm::Sha256 => b"SHA256",
+    };
+    let statement: &[u8] = match presented.statement {
+        Statement::Canned(_) => b"canned",
+        Statement::Custom(_) => b"custom",
+    };
+    for part in [
+        key.as_str().as_bytes(),
+        hash,
+        statement,
+        message,
+        presented.signature.as_slice(),
+    ] {
+        // With their lengths, or one could end where another begins.
+        context.update(&part.len().to_be_bytes());
+        context.update(part);
+    }
+    let mut fingerprint = Fingerprint::default();
+    for (to, from) in fingerprint.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    fingerprint
+}
+
+/// The verifier in force, which can be changed while requests are decided.
+#[derive(Debug)]
+pub struct CurrentKeys(RwLock<Arc<Verifier>>);
+
+impl CurrentKeys {
+    /// With this one to begin with.
+    #[must_use]
+    pub fn new(verifier: Verifier) -> Self {
+        Self(RwLock::new(Arc::new(verifier)))
+    }
+
+    /// The one in force.
+    #[must_use]
+    pub fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another one in force. Requests that are being decided go by the one before.
+    pub fn replace(&self, verifier: Verifier) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
+    }
+}
