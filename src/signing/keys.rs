@@ -225,3 +225,105 @@ impl KeySet {
             .any(|key| key.verifies(hash, message, signature))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RSA: &str = include_str!("../../tests/it/signed/rsa.pub.pem");
+    const ECDSA: &str = include_str!("../../tests/it/signed/ecdsa.pub.pem");
+
+    /// Made with openssl genpkey: RSA of 1024 bits, and ECDSA on P-384.
+    const SMALL: &str = "-----BEGIN PUBLIC KEY-----\n\
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDITLStKhFI50SW7UQsV7V+7d5c\n\
+Y1X4aSq3Cli8h4HYPzm2XBhANYxMefBOsgW7+6cHbdG8sV/TLuIfxJVBd+SNY4wM\n\
+mXW7DJ0WecNmMqfqkWMj1pjDZ0rfuDPKMHGF2ZPop8SHcCSzJwNYzEj4acw3LiVV\n\
+sVtPcoY/Q52CxnFOvQIDAQAB\n\
+-----END PUBLIC KEY-----\n";
+    const P384: &str = "-----BEGIN PUBLIC KEY-----\n\
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEB4HrU+LUn1glEo9tvjpYqfMVwchneuDO\n\
+Z7YzUxQHUGnjSnOLnpBhUnR8rpTb+xNlqOZYa9siyytuiTX0IlLwd/muYi4w76vf\n\
+N3GnlX6UIbVozH5BxB2oPwML/HdpJrjf\n\
+-----END PUBLIC KEY-----\n";
+
+    fn read(files: &[(&str, &str)]) -> Result<usize, String> {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(id, pem)| (KeyPairId::parse(id).unwrap(), pem.as_bytes().to_vec()))
+            .collect();
+        let set = KeySet::from_pem(&files);
+        set.map(|set| set.count())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn up_to_eight_keys_of_two_kinds_are_read() {
+        assert_eq!(read(&[("K1", RSA), ("K2", ECDSA)]), Ok(2));
+        assert_eq!(read(&[("K1", &format!("old\n{RSA}\nnew\n{ECDSA}"))]), Ok(2));
+        assert_eq!(read(&[("K1", &RSA.repeat(8))]), Ok(8));
+        assert_eq!(
+            read(&[("K1", &RSA.repeat(8)), ("K2", RSA)]),
+            Err("more than 8 keys".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_refused_with_the_reason() {
+        let private = include_str!("../../tests/it/signed/rsa.pem");
+        let ecdsa = include_str!("../../tests/it/signed/ecdsa.pem");
+        let broken = RSA.replacen('M', "!", 1);
+        let cut = &RSA[..RSA.len() / 2];
+        let shorter = RSA
+            .lines()
+            .filter(|line| !line.ends_with("AB"))
+            .map(|line| format!("{line}\n"));
+        let shorter = shorter
+            .enumerate()
+            .filter(|(at, _)| *at != 2)
+            .map(|(_, line)| line);
+        for (pem, told) in [
+            ("", "has no PUBLIC KEY"),
+            ("hello", "has no PUBLIC KEY"),
+            (private, "has a private key"),
+            (ecdsa, "has a private key"),
+            (&format!("{RSA}{private}"), "has a private key"),
+            (&broken, "is not PEM"),
+            (cut, "is not PEM"),
+            (&shorter.collect::<String>(), "neither RSA"),
+            (SMALL, "neither RSA"),
+            (P384, "neither RSA"),
+            (
+                &RSA.replace("PUBLIC KEY", "RSA PUBLIC KEY"),
+                "has no PUBLIC KEY",
+            ),
+        ] {
+            let error = read(&[("K1", pem)]).unwrap_err();
+            assert!(
+                error.contains(told) && error.contains("K1"),
+                "{pem}: {error}"
+            );
+        }
+        let error = read(&[("K1", RSA), ("K1", RSA)]).unwrap_err();
+        assert!(error.contains("K1 stands there twice"), "{error}");
+    }
+
+    #[test]
+    fn a_name_can_stand_in_a_query() {
+        for id in ["K2JCJMDEHXQW5F", "a", "A-b_9", &"x".repeat(64)] {
+            assert_eq!(KeyPairId::parse(id).unwrap().as_str(), id);
+        }
+        for id in [
+            "",
+            "a b",
+            "a+b",
+            "a=b",
+            "a,b",
+            "a&b",
+            "\u{e9}",
+            "none",
+            &"x".repeat(65),
+        ] {
+            assert!(KeyPairId::parse(id).is_err(), "{id}");
+        }
+    }
+}

@@ -32,6 +32,8 @@ struct Parts {
 enum Division {
     /// At this token, after which the query begins.
     At(usize),
+    /// At this token, which stands for the very `?` of a query that has to be there.
+    AtBare(usize),
     /// At the end: there is no query.
     None,
     /// At the end, where a `*` stands for any query too.
@@ -109,13 +111,13 @@ impl ResourcePattern {
         let (path, query) = (resource.path().as_bytes(), resource.query().as_bytes());
         matches(&parts.scheme, resource.scheme().as_bytes())
             && matches(&parts.authority, resource.authority().as_bytes())
-            && parts
-                .divisions
-                .iter()
-                .any(|division| match parts.divided(*division) {
-                    Some((of_path, of_query)) => matches(of_path, path) && matches(of_query, query),
-                    None => false,
-                })
+            && parts.divisions.iter().any(|division| {
+                let is_there = !matches!(division, Division::AtBare(_)) || resource.has_query();
+                is_there
+                    && parts.divided(*division).is_some_and(|(of_path, of_query)| {
+                        matches(of_path, path) && matches(of_query, query)
+                    })
+            })
     }
 }
 
@@ -124,7 +126,7 @@ impl Parts {
     fn divided(&self, division: Division) -> Option<(&[Token], &[Token])> {
         let whole = self.target.as_slice();
         match division {
-            Division::At(at) => {
+            Division::At(at) | Division::AtBare(at) => {
                 let (path, query) = whole.split_at_checked(at)?;
                 query.split_first().map(|(_, query)| (path, query))
             }
@@ -146,7 +148,7 @@ fn divisions(target: &[Token]) -> Vec<Division> {
     let places = target.iter().enumerate();
     let bare = places.filter(|(_, token)| **token == Token::One);
     std::iter::once(undivided)
-        .chain(bare.map(|(at, _)| Division::At(at)).take(MAX_DIVISIONS))
+        .chain(bare.map(|(at, _)| Division::AtBare(at)).take(MAX_DIVISIONS))
         .collect()
 }
 

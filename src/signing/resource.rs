@@ -69,6 +69,12 @@ impl Resource {
         self.text.get(self.path_end + 1..).unwrap_or_default()
     }
 
+    /// Whether there is a query, be it empty.
+    #[must_use]
+    pub fn has_query(&self) -> bool {
+        self.text.len() > self.path_end
+    }
+
     /// Whether a segment of the path is `.` or `..` in any spelling, so that some reader of the path
     /// would take it for another one.
     #[must_use]

@@ -335,3 +335,129 @@ impl CurrentKeys {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::minting::{PrivateKey, Ticket};
+
+    const PUBLIC: &[u8] = include_bytes!("../../tests/it/signed/ecdsa.pub.pem");
+    const PRIVATE: &[u8] = include_bytes!("../../tests/it/signed/ecdsa.pem");
+    const OTHER: &[u8] = include_bytes!("../../tests/it/signed/rsa.pub.pem");
+
+    fn id() -> KeyPairId {
+        KeyPairId::parse("K1").unwrap()
+    }
+
+    fn verifier(pem: &[u8]) -> Verifier {
+        Verifier::new(KeySet::from_pem(&[(id(), pem.to_vec())]).unwrap())
+    }
+
+    /// Claims to all films of a.example from `not_before` until 2000.
+    fn claims(not_before: Option<u64>) -> Claims {
+        let ticket = Ticket {
+            resource: "https://a.example/films/*".to_owned(),
+            expires: 2000,
+            not_before,
+            addresses: None,
+        };
+        let claims = ticket.sign(&id(), &PrivateKey::from_pem(PRIVATE).unwrap());
+        let url = crate::signing::minting::signed_url("", &claims.unwrap());
+        Claims::from_query(url.strip_prefix('?')).unwrap().0
+    }
+
+    fn decide(
+        verifier: &Verifier,
+        claims: &Claims,
+        now: u64,
+        grace: u64,
+    ) -> Result<Grant, Refusal> {
+        let resource = Resource::new("https://a.example", "/films/one.mp4", None);
+        let asked = Asked {
+            resource: &resource,
+            now,
+            viewer: None,
+            grace,
+        };
+        verifier.decide(&Access::AnyKey, claims, &asked).outcome
+    }
+
+    #[test]
+    fn a_policy_holds_from_its_first_second_to_its_last() {
+        let verifier = verifier(PUBLIC);
+        for (now, grace, outcome) in [
+            (0, 0, Ok(Grant::InTime)),
+            (1999, 0, Ok(Grant::InTime)),
+            (2000, 0, Err(Refusal::Expired)),
+            (2000, 1, Ok(Grant::Late)),
+            (2001, 1, Err(Refusal::Expired)),
+            (u64::MAX, u64::MAX, Err(Refusal::Expired)),
+        ] {
+            assert_eq!(
+                decide(&verifier, &claims(None), now, grace),
+                outcome,
+                "{now}"
+            );
+        }
+        // The clock of a signer may be ahead by a minute.
+        for (now, outcome) in [
+            (939, Err(Refusal::NotYet)),
+            (940, Ok(Grant::InTime)),
+            (1000, Ok(Grant::InTime)),
+            (2000, Err(Refusal::Expired)),
+        ] {
+            assert_eq!(
+                decide(&verifier, &claims(Some(1000)), now, 0),
+                outcome,
+                "{now}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_was_verified_and_nothing_else() {
+        let verifier = verifier(PUBLIC);
+        let right = claims(None);
+        let remembered = || verifier.seen.as_ref().unwrap().lock().unwrap().len();
+        let forged = |change: &str| {
+            let query = right
+                .to_query()
+                .unwrap()
+                .replace("&Hash-Algorithm=SHA256", change);
+            Claims::from_query(Some(&query)).unwrap().0
+        };
+        for _ in 0..3 {
+            assert_eq!(
+                decide(&verifier, &forged(""), 1, 0),
+                Err(Refusal::Signature)
+            );
+            assert_eq!(remembered(), 0);
+        }
+        for _ in 0..3 {
+            assert_eq!(decide(&verifier, &right, 1, 0), Ok(Grant::InTime));
+            assert_eq!(remembered(), 1);
+        }
+        // What is remembered is not the answer: time goes on.
+        assert_eq!(decide(&verifier, &right, 2000, 0), Err(Refusal::Expired));
+        assert_eq!(
+            decide(&verifier, &forged(""), 1, 0),
+            Err(Refusal::Signature)
+        );
+        assert_eq!(remembered(), 1);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_key_that_is_gone() {
+        let keys = CurrentKeys::new(verifier(PUBLIC));
+        let right = claims(None);
+        assert_eq!(decide(&keys.verifier(), &right, 1, 0), Ok(Grant::InTime));
+        let both = [PUBLIC, OTHER].concat();
+        keys.replace(verifier(&both));
+        assert_eq!(decide(&keys.verifier(), &right, 1, 0), Ok(Grant::InTime));
+        keys.replace(verifier(OTHER));
+        assert_eq!(
+            decide(&keys.verifier(), &right, 1, 0),
+            Err(Refusal::Signature)
+        );
+    }
+}

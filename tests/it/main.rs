@@ -46,6 +46,7 @@ mod parts;
 mod players;
 mod program;
 mod signers;
+mod signing;
 mod types;
 mod versions;
 mod viewers;

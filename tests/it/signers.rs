@@ -43,7 +43,7 @@ fn of_botocore() -> Vec<Link> {
             for (pattern, not_before, ip_address) in [
                 ("/films/*", None, None),
                 ("/films/one.mp?", Some(1_000_000_000), None),
-                ("/*/one.mp4", None, Some("127.0.0.0/8")),
+                ("/films/*.mp4", None, Some("127.0.0.0/8")),
                 ("/films/*", Some(1_000_000_000), Some("127.0.0.1")),
             ] {
                 wishes.push(Wish {
@@ -215,7 +215,7 @@ const MUTATIONS: &[Mutation] = &[
         })
     }),
     ("a byte less", |link| {
-        bytes(link, "Signature", |bytes| drop(bytes.pop()))
+        bytes(link, "Signature", |bytes| bytes.truncate(bytes.len() - 1))
     }),
     ("a byte more", |link| {
         bytes(link, "Signature", |bytes| bytes.push(0))
@@ -313,14 +313,7 @@ const MUTATIONS: &[Mutation] = &[
         path(link, &link.path.replacen("/films", "/%66ilms", 1))
     }),
     ("another slash", |link| {
-        path(
-            link,
-            &link
-                .path
-                .replacen("/films/", "/films//../films/", 1)
-                .replacen("/..", "", 1)
-                .replacen("/films//", "//films/", 1),
-        )
+        path(link, &link.path.replacen("/films", "//films", 1))
     }),
     ("an encoded slash", |link| {
         path(link, &link.path.replacen("/films/", "/films%2F", 1))
@@ -371,7 +364,7 @@ const MUTATIONS: &[Mutation] = &[
     }),
     // Of custom policies.
     ("a later end", |link| {
-        policy(link, "4102444800", "4102444801").filter(|_| true)
+        policy(link, "4102444800", "4102444801")
     }),
     ("another folder", |link| {
         policy(link, "media.example/", "media.example/*")
