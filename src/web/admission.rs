@@ -12,7 +12,7 @@ use actix_web::http::header::{COOKIE, HeaderValue, RANGE};
 use super::problem::ServeError;
 use crate::semantics::RangesSpecifier;
 use crate::signing::verifier::{Asked, Decision, Grant};
-use crate::signing::{Access, Claims, CurrentKeys, Duplicated, PublicUrl, Refusal, Resource};
+use crate::signing::{Access, Claims, CurrentKeys, Duplicated, PublicUrl, Resource};
 use crate::telemetry::AccessRecord;
 
 /// What is needed to tell who may read. Without it everyone may read everything.
@@ -108,14 +108,9 @@ pub fn admit(
         Err(refusal) => refusal.as_str(),
     };
     record.decided(result, key.as_ref().map(|key| key.as_str().to_owned()));
-    match outcome {
-        Ok(Grant::InTime | Grant::Late) => Ok(admission),
-        Err(Refusal::Missing) => Err(ServeError::Forbidden),
-        Err(refusal) => {
-            log::debug!(request_id = record.id().as_str(); "refused: {}", refusal.as_str());
-            Err(ServeError::Forbidden)
-        }
-    }
+    outcome
+        .map(|_| admission)
+        .map_err(|_| ServeError::Forbidden)
 }
 
 /// What a request brings along, of its URL or else its cookies, and what is left of its query.

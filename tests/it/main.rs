@@ -47,6 +47,7 @@ mod players;
 mod program;
 mod signers;
 mod signing;
+mod signing_keys;
 mod types;
 mod versions;
 mod viewers;
