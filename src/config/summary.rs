@@ -20,6 +20,7 @@ impl Config {
             service,
         } = self;
         let (s3, web, server) = (&service.s3, &service.web, &service.server);
+        let cache = &service.cache;
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
         vec![
@@ -43,23 +44,11 @@ impl Config {
             ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
             ("S3REEL_BROWSE", switch(web.browse == Browse::On)),
-            (
-                "S3REEL_CACHE_MEMORY",
-                format_size(self.service.cache.memory),
-            ),
-            (
-                "S3REEL_BLOCK_SIZE",
-                format_size(self.service.cache.block_size),
-            ),
-            ("S3REEL_METADATA_TTL", time(self.service.cache.metadata_ttl)),
-            (
-                "S3REEL_STALE_IF_ERROR",
-                time(self.service.cache.stale_if_error),
-            ),
-            (
-                "S3REEL_READ_AHEAD",
-                format_size(self.service.cache.read_ahead),
-            ),
+            ("S3REEL_CACHE_MEMORY", format_size(cache.memory)),
+            ("S3REEL_BLOCK_SIZE", format_size(cache.block_size)),
+            ("S3REEL_METADATA_TTL", time(cache.metadata_ttl)),
+            ("S3REEL_STALE_IF_ERROR", time(cache.stale_if_error)),
+            ("S3REEL_READ_AHEAD", format_size(cache.read_ahead)),
             ("S3REEL_MAX_STREAMS", web.streams.total.to_string()),
             (
                 "S3REEL_MAX_STREAMS_PER_ADDRESS",
@@ -69,17 +58,9 @@ impl Config {
             ),
             (
                 "S3REEL_SIGNED_URL_KEYS",
-                service
-                    .key_files
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
+                or_nothing(service.key_files.as_ref()),
             ),
-            (
-                "S3REEL_PUBLIC_URL",
-                public_url
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
-            ),
+            ("S3REEL_PUBLIC_URL", or_nothing(public_url.as_ref())),
             (
                 "S3REEL_SIGNED_URL_GRACE",
                 time(
@@ -120,6 +101,10 @@ impl Config {
 
 fn time(duration: Duration) -> String {
     format_duration(duration)
+}
+
+fn or_nothing(setting: Option<&impl ToString>) -> String {
+    setting.map_or_else(String::new, ToString::to_string)
 }
 
 fn cors(policy: &CorsPolicy) -> String {

@@ -1,12 +1,12 @@
-//! The decision: whether what a request brings along opens what it asks for.
+//! Whether what a request brings along opens what it asks for.
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use lru::LruCache;
 
+use super::decision::{Access, Asked, Decision, Grant, Refusal};
 use super::keys::{KeyPairId, KeySet};
 use super::parameters::{Claims, HashAlgorithm, Presented, Statement};
 use super::policy::{Policy, canned};
@@ -18,118 +18,6 @@ const LEEWAY: u64 = 60;
 
 /// Policies whose signature has been verified that are remembered: 8 MiB of the longest ones.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-
-/// Who may read a part of the key space.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Access {
-    /// Everyone, whatever they bring along.
-    Public,
-    /// Who has a signature of any key in force.
-    #[default]
-    AnyKey,
-    /// Who has a signature of one of these keys.
-    Keys(Vec<KeyPairId>),
-}
-
-impl Access {
-    /// Whether a signature of this key opens it.
-    #[must_use]
-    pub fn admits(&self, id: &KeyPairId) -> bool {
-        match self {
-            Self::Public | Self::AnyKey => true,
-            Self::Keys(keys) => keys.contains(id),
-        }
-    }
-}
-
-/// What a request asks for, and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// What for.
-    pub resource: &'a Resource,
-    /// Seconds since 1970.
-    pub now: u64,
-    /// Whose it is.
-    pub viewer: Option<IpAddr>,
-    /// How many seconds the end of a policy is put off for this request.
-    pub grace: u64,
-}
-
-/// Why nothing is opened. Viewers are told that it is refused; figures and the log tell why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The request brings no signature.
-    Missing,
-    /// What it brings is not a signature with all that belongs to it.
-    Malformed,
-    /// No key in force has this name.
-    UnknownKey,
-    /// The key is not one of those that open this.
-    OtherKey,
-    /// The signature is not one of that key over this.
-    Signature,
-    /// What was signed is no policy.
-    Policy,
-    /// The policy is about other resources.
-    Resource,
-    /// The policy is over.
-    Expired,
-    /// The policy has not begun.
-    NotYet,
-    /// The policy is for other viewers.
-    Address,
-}
-
-impl Refusal {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Missing,
-        Self::Malformed,
-        Self::UnknownKey,
-        Self::OtherKey,
-        Self::Signature,
-        Self::Policy,
-        Self::Resource,
-        Self::Expired,
-        Self::NotYet,
-        Self::Address,
-    ];
-
-    /// The name in labels and lines.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Malformed => "malformed",
-            Self::UnknownKey => "unknown_key",
-            Self::OtherKey => "other_key",
-            Self::Signature => "bad_signature",
-            Self::Policy => "bad_policy",
-            Self::Resource => "other_resource",
-            Self::Expired => "expired",
-            Self::NotYet => "not_yet",
-            Self::Address => "other_address",
-        }
-    }
-}
-
-/// That it is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grant {
-    /// In time.
-    InTime,
-    /// After the end of the policy, within the grace.
-    Late,
-}
-
-/// A decision, and by which key if that is one of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Yes or no.
-    pub outcome: Result<Grant, Refusal>,
-    /// The name of a key in force; never a name that someone made up.
-    pub key: Option<KeyPairId>,
-}
 
 /// What was verified: the conditions that are left to look at.
 #[derive(Debug)]

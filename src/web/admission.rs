@@ -11,7 +11,7 @@ use actix_web::http::header::{COOKIE, HeaderValue, RANGE};
 
 use super::problem::ServeError;
 use crate::semantics::RangesSpecifier;
-use crate::signing::verifier::{Asked, Decision, Grant};
+use crate::signing::decision::{Asked, Decision, Grant};
 use crate::signing::{Access, Claims, CurrentKeys, Duplicated, PublicUrl, Resource};
 use crate::telemetry::AccessRecord;
 

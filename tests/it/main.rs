@@ -46,6 +46,7 @@ mod page_trouble;
 mod parts;
 mod players;
 mod program;
+mod signed_answers;
 mod signed_players;
 mod signers;
 mod signing;

@@ -6,12 +6,10 @@ use s3reel::signing::encoding::{decode, encode};
 
 use crate::support::program::command;
 use crate::support::signed::{
-    Carrier, KEYS, LATER, Link, PUBLIC_URL, Wish, botocore_links, file, npm_links, sign_everything,
+    Carrier, KEYS, LATER, Link, ONE, PUBLIC_URL, Wish, botocore_links, file, npm_links,
+    sign_everything,
 };
 use crate::support::{TestS3, TestService, content};
-
-/// What all links open.
-const ONE: &str = "/films/one.mp4";
 
 async fn service(s3: &TestS3) -> TestService {
     for key in [
@@ -82,8 +80,8 @@ fn of_ours() -> Vec<Link> {
                 let output = sign.output().unwrap();
                 assert!(output.status.success(), "{more:?}: {output:?}");
                 let printed = String::from_utf8(output.stdout).unwrap();
-                let lines: Vec<_> = printed.lines().collect();
-                let (curl, minted) = lines.split_last().unwrap();
+                let printed: Vec<_> = printed.lines().collect();
+                let (curl, minted) = printed.split_last().unwrap();
                 assert!(curl.starts_with("curl -i -r 0-1 "), "{curl}");
                 let title = format!("sign, {id} {more:?}");
                 let link = if cookies {
@@ -171,10 +169,11 @@ fn policy(link: &Link, from: &str, to: &str) -> Option<Link> {
     Some(link.clone().with_claim("Policy", Some(&text)))
 }
 
-fn path(link: &Link, to: &str) -> Option<Link> {
-    let mut link = link.clone();
-    link.path = to.to_owned();
-    Some(link)
+fn path(link: &Link, to: String) -> Link {
+    Link {
+        path: to,
+        ..link.clone()
+    }
 }
 
 /// A letter that is another one.
@@ -305,24 +304,26 @@ const MUTATIONS: &[Mutation] = &[
     ("an empty hash", |link| {
         Some(link.clone().with_claim("Hash-Algorithm", Some("")))
     }),
-    ("another object", |link| path(link, "/other/two.mp4")),
+    ("another object", |link| {
+        Some(path(link, "/other/two.mp4".to_owned()))
+    }),
     ("another spelling of the folder", |link| {
-        path(link, &link.path.replacen("/films", "/Films", 1))
+        Some(path(link, link.path.replacen("/films", "/Films", 1)))
     }),
     ("an encoded letter of the folder", |link| {
-        path(link, &link.path.replacen("/films", "/%66ilms", 1))
+        Some(path(link, link.path.replacen("/films", "/%66ilms", 1)))
     }),
     ("another slash", |link| {
-        path(link, &link.path.replacen("/films", "//films", 1))
+        Some(path(link, link.path.replacen("/films", "//films", 1)))
     }),
     ("an encoded slash", |link| {
-        path(link, &link.path.replacen("/films/", "/films%2F", 1))
+        Some(path(link, link.path.replacen("/films/", "/films%2F", 1)))
     }),
     ("the name alone", |link| {
-        path(link, &link.path.replacen("/films", "", 1))
+        Some(path(link, link.path.replacen("/films", "", 1)))
     }),
     ("a longer folder", |link| {
-        path(link, &link.path.replacen("/films", "/films2", 1))
+        Some(path(link, link.path.replacen("/films", "/films2", 1)))
     }),
     // Of canned policies.
     ("a second more", |link| {
@@ -431,6 +432,6 @@ async fn forty_kinds_of_change_open_nothing() {
     }
     // One and the same, whatever was wrong.
     assert_eq!(bodies.len(), 1, "{bodies:#?}");
-    assert_eq!(service.s3_calls("GetObject").await, 0.0);
-    assert_eq!(service.s3_calls("HeadObject").await, 0.0);
+    assert!(service.s3_calls("GetObject").await == 0.0);
+    assert!(service.s3_calls("HeadObject").await == 0.0);
 }

@@ -8,10 +8,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::support::program::{Program, command, serve};
-use crate::support::signed::{LATER, Link, PUBLIC_URL, file, public_key};
+use crate::support::signed::{LATER, Link, ONE, PUBLIC_URL, file, public_key};
 use crate::support::{Client, TestS3, content, until};
-
-const ONE: &str = "/films/one.mp4";
 
 /// A program that asks for signatures, and the file with the keys of `K1`.
 struct Signing {
@@ -99,7 +97,7 @@ async fn a_broken_file_is_refused_with_the_reason_and_the_keys_stay() {
         (&b"hello"[..], "has no PUBLIC KEY"),
         (&private, "has a private key"),
         (&public_key("rsa").repeat(9), "more than 8 keys"),
-        (&[b'x'; 70_000], "longer than 64 KiB"),
+        (&b"x".repeat(70_000), "longer than 64 KiB"),
         (
             &b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"[..],
             "neither RSA",

@@ -14,7 +14,7 @@ use s3reel::signing::{Access, CurrentKeys, KeyPairId, KeySet, PublicUrl, Verifie
 use s3reel::web::admission::SignedUrls;
 use serde_json::{Value, json};
 
-use super::{Client, Response};
+use super::{Client, Response, TestS3, TestService, content};
 
 /// What links begin with. No test listens there: it is never looked at what a request is sent to.
 pub const PUBLIC_URL: &str = "https://media.example";
@@ -56,6 +56,43 @@ pub fn sign_everything(config: &mut ServiceConfig) {
         grace: Duration::ZERO,
         access: Access::AnyKey,
     });
+}
+
+/// The film that most links are for.
+pub const ONE: &str = "/films/one.mp4";
+
+/// A bucket with a few films.
+pub async fn films() -> TestS3 {
+    let s3 = TestS3::embedded().await;
+    for key in ["films/one.mp4", "films/two.mp4", "other/three.mp4"] {
+        s3.put(key, content(1, 1000)).await;
+    }
+    s3
+}
+
+/// A service that asks for signatures, with other changes.
+pub async fn signed(s3: &TestS3, change: impl FnOnce(&mut ServiceConfig)) -> TestService {
+    TestService::with(s3, |config| {
+        sign_everything(config);
+        change(config);
+    })
+    .await
+}
+
+/// Changes who may read, and how long.
+pub fn access(config: &mut ServiceConfig, access: Access, grace: Duration) {
+    let signed = config.web.signed_urls.as_mut().expect("keys");
+    (signed.access, signed.grace) = (access, grace);
+}
+
+/// Whether a figure is this whole number.
+pub fn is(figure: f64, expected: f64) -> bool {
+    (figure - expected).abs() < 0.5
+}
+
+/// A link to the folder of films.
+pub fn to_films(expires: u64) -> Link {
+    Link::of_ours(ONE, Some("/films/*"), KEYS[0], expires)
 }
 
 /// Seconds since 1970.
