@@ -11,12 +11,14 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a bench that cannot be set up should stop where it does"
 )]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use s3reel::signing::decision::Asked;
 use s3reel::signing::minting::{PrivateKey, Ticket, cookies, signed_url};
 use s3reel::signing::{Access, Claims, KeyPairId, KeySet, Resource, Verifier};
@@ -90,13 +92,25 @@ fn requests(key: &PrivateKey, id: &KeyPairId) -> Vec<(&'static str, Request, boo
         query: None,
         cookie: Some(others.to_owned() + &cookies(&claims).join("; ")),
     };
-    let forged = query("/films/*").replace("Signature=", "Signature=AAAA");
+    // One letter in the midst of it, so that all of the work is done.
+    let forged = query("/films/*")
+        .split_once("Signature=")
+        .map(|(before, after)| {
+            let (front, rest) = after.split_at(40);
+            let letter = if rest.starts_with('A') { 'B' } else { 'A' };
+            format!("{before}Signature={front}{letter}{}", &rest[1..])
+        });
     vec![
         ("canned URL", in_query(query(PATH)), true),
         ("wildcard URL", in_query(query("/films/*")), true),
         ("wildcard cookies", in_cookies, true),
-        ("forged URL", in_query(forged), false),
+        ("forged URL", in_query(forged.unwrap()), false),
     ]
+}
+
+/// What this thread has had of the CPU so far.
+fn cpu() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
 /// Microseconds of the median request and of the 99th of a hundred.
@@ -105,11 +119,11 @@ fn measure(request: &Request, verifier: &Verifier, expected: bool) -> (f64, f64)
     let begun = Instant::now();
     let mut runs = Vec::new();
     while begun.elapsed() < LONG_ENOUGH {
-        let run = Instant::now();
+        let run = cpu();
         for _ in 0..BATCH {
             black_box(request.decide(black_box(verifier)));
         }
-        runs.push(run.elapsed() / BATCH);
+        runs.push(cpu().saturating_sub(run) / BATCH);
     }
     runs.sort_unstable();
     let microseconds = |run: Option<&Duration>| run.map_or(0.0, Duration::as_secs_f64) * 1e6;

@@ -16,7 +16,7 @@ use crate::units::parse_duration;
 /// Arguments of `s3reel sign`.
 #[derive(Debug, Args)]
 pub struct SignArguments {
-    /// The address to open, as links have it, such as https://media.example/films/one.mp4.
+    /// The address to open, as links have it, such as `https://media.example/films/one.mp4`.
     #[arg(value_name = "URL")]
     url: String,
     /// What is opened, if it is more than that address: a pattern such as
