@@ -11,7 +11,6 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a bench that cannot be set up should stop where it does"
 )]
 
@@ -20,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use s3reel::signing::decision::Asked;
-use s3reel::signing::minting::{PrivateKey, Ticket, cookies, signed_url};
+use s3reel::signing::minting::{Covered, PrivateKey, Ticket, cookies, signed_url};
 use s3reel::signing::{Access, Claims, KeyPairId, KeySet, Resource, Verifier};
 
 /// How long each case is repeated.
@@ -72,8 +71,11 @@ impl Request {
 
 /// What is asked for with a key, by name.
 fn requests(key: &PrivateKey, id: &KeyPairId) -> Vec<(&'static str, Request, bool)> {
-    let ticket = |pattern: &str| Ticket {
-        resource: format!("{PUBLIC_URL}{pattern}"),
+    let ticket = |covered: &str| Ticket {
+        resource: match format!("{PUBLIC_URL}{covered}") {
+            pattern if pattern.ends_with('*') => Covered::Pattern(pattern),
+            address => Covered::Address(address),
+        },
         expires: 4_102_444_800,
         not_before: None,
         addresses: None,

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 
 use super::{WRONG_SETTINGS, complain, tell};
-use crate::signing::KeyPairId;
-use crate::signing::minting::{PrivateKey, Ticket, cookies, signed_url};
+use crate::signing::minting::{Covered, PrivateKey, Ticket, cookies, signed_url};
 use crate::signing::pattern::ResourcePattern;
 use crate::signing::policy::network;
+use crate::signing::{Claims, KeyPairId};
 use crate::units::parse_duration;
 
 /// Arguments of `s3reel sign`.
@@ -81,6 +81,12 @@ fn minted(arguments: &SignArguments) -> Result<String, String> {
              space or quote in it, which links have percent-encoded; patterns go into --resource"
         ));
     }
+    let query = url.split_once('?').map(|(_, query)| query);
+    if Claims::from_query(query).is_ok_and(|(claims, _)| !claims.is_empty()) {
+        return Err(format!(
+            "{url:?} is signed already: leave its parameters out"
+        ));
+    }
     if let Some(resource) = resource {
         ResourcePattern::parse(resource).map_err(|error| format!("--resource: {error}"))?;
     }
@@ -90,7 +96,10 @@ fn minted(arguments: &SignArguments) -> Result<String, String> {
         .map_err(|error| format!("--private-key {}: {error}", private_key.display()))?;
     let addresses = ip_address.as_deref().map(network).transpose();
     let ticket = Ticket {
-        resource: resource.as_ref().unwrap_or(url).clone(),
+        resource: match resource {
+            Some(pattern) => Covered::Pattern(pattern.clone()),
+            None => Covered::Address(url.clone()),
+        },
         expires: end(expires)?,
         not_before: *not_before,
         addresses: addresses.map_err(|error| format!("--ip-address: {error}"))?,

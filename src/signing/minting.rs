@@ -102,8 +102,8 @@ impl PrivateKey {
 /// What is to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// The resource, with wildcards unless it is to be canned.
-    pub resource: String,
+    /// What it is.
+    pub resource: Covered,
     /// The first second in which it does not hold any more, since 1970.
     pub expires: u64,
     /// The first second in which it holds.
@@ -112,12 +112,21 @@ pub struct Ticket {
     pub addresses: Option<IpNet>,
 }
 
+/// What a signature covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Covered {
+    /// This address.
+    Address(String),
+    /// All that this pattern matches.
+    Pattern(String),
+}
+
 impl Ticket {
-    /// Whether a canned policy says all of it, as for the AWS signers: no wildcard, no beginning and
-    /// no address.
+    /// Whether a canned policy says all of it: one address, no beginning and no network.
     #[must_use]
     pub fn is_canned(&self) -> bool {
-        !self.resource.contains('*') && self.not_before.is_none() && self.addresses.is_none()
+        let is_address = matches!(self.resource, Covered::Address(_));
+        is_address && self.not_before.is_none() && self.addresses.is_none()
     }
 
     /// Signs it: the parameters in the order in which links carry them, with their values.
@@ -129,12 +138,8 @@ impl Ticket {
         id: &KeyPairId,
         key: &PrivateKey,
     ) -> Result<Vec<(Parameter, String)>, MintingError> {
-        let text = policy::custom(
-            &self.resource,
-            self.expires,
-            self.not_before,
-            self.addresses,
-        );
+        let (Covered::Address(resource) | Covered::Pattern(resource)) = &self.resource;
+        let text = policy::custom(resource, self.expires, self.not_before, self.addresses);
         let what = if self.is_canned() {
             (Parameter::Expires, self.expires.to_string())
         } else {

@@ -79,15 +79,17 @@ impl Resource {
     /// would take it for another one.
     #[must_use]
     pub fn has_dot_segments(&self) -> bool {
-        let plain = |text: &str| {
-            let text = text.replace("%2e", ".").replace("%2E", ".");
-            text.replace("%2f", "/")
-                .replace("%2F", "/")
-                .replace('\\', "/")
+        let has_dots = |path: &str| {
+            let mut segments = path.split(['/', '\\']);
+            segments.any(|segment| matches!(segment, "." | ".."))
         };
-        plain(self.path())
-            .split('/')
-            .any(|segment| matches!(segment, "." | ".."))
+        // Most paths have nothing encoded, and no copy has to be made of them.
+        if !self.path().contains('%') {
+            return has_dots(self.path());
+        }
+        let decoded = self.path().replace("%2e", ".").replace("%2E", ".");
+        let decoded = decoded.replace("%2f", "/").replace("%2F", "/");
+        has_dots(&decoded.replace("%5c", "/").replace("%5C", "/"))
     }
 }
 
@@ -141,6 +143,7 @@ mod tests {
             "/a/.%2e",
             "/a%2f..%2Fb",
             "/a\\..\\b",
+            "/a%5c..%5Cb",
             "/./",
         ] {
             assert!(has(path), "{path}");

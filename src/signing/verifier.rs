@@ -227,7 +227,7 @@ impl CurrentKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signing::minting::{PrivateKey, Ticket};
+    use crate::signing::minting::{Covered, PrivateKey, Ticket};
 
     const PUBLIC: &[u8] = include_bytes!("../../tests/it/signed/ecdsa.pub.pem");
     const PRIVATE: &[u8] = include_bytes!("../../tests/it/signed/ecdsa.pem");
@@ -244,7 +244,7 @@ mod tests {
     /// Claims to all films of a.example from `not_before` until 2000.
     fn claims(not_before: Option<u64>) -> Claims {
         let ticket = Ticket {
-            resource: "https://a.example/films/*".to_owned(),
+            resource: Covered::Pattern("https://a.example/films/*".to_owned()),
             expires: 2000,
             not_before,
             addresses: None,

@@ -153,8 +153,10 @@ fn decide(
 
 /// Whether a request is for a part of something, as those of a film that plays are.
 fn continues(request: &HttpRequest) -> bool {
-    let range = request.headers().get(RANGE).map(HeaderValue::as_bytes);
+    let mut ranges = request.headers().get_all(RANGE).map(HeaderValue::as_bytes);
+    let (range, another) = (ranges.next(), ranges.next());
     request.method() == Method::GET
+        && another.is_none()
         && range.is_some_and(|range| RangesSpecifier::parse(range).is_ok())
 }
 

@@ -102,6 +102,12 @@ async fn a_film_that_began_in_time_goes_on_for_the_grace_by_ranges_only() {
         ("HEAD", ONE, &[]),
         ("GET", ONE, &[("Range", "bytes")]),
         ("GET", ONE, &[("Range", "x=0-1")]),
+        // Two of them are none.
+        (
+            "GET",
+            ONE,
+            &[("Range", "bytes=0-1"), ("Range", "bytes=0-1")],
+        ),
         ("GET", "/-/", &[]),
         ("GET", "/-/list", &[]),
     ] {

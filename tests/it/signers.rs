@@ -66,6 +66,7 @@ fn of_ours() -> Vec<Link> {
         for more in [
             &[][..],
             &["--resource", "https://media.example/films/*"],
+            &["--resource", "https://media.example/films/o??.mp4"],
             &["--not-before", "1000000000"],
             &["--ip-address", "127.0.0.0/8"],
         ] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use s3reel::cache::CacheConfig;
-use s3reel::signing::minting::{Ticket, signed_url};
+use s3reel::signing::minting::{Covered, Ticket, signed_url};
 use s3reel::signing::{Access, KeyPairId};
 use s3reel::web::Browse;
 use s3reel::web::viewer_address::TrustedProxies;
@@ -129,7 +129,7 @@ async fn a_signature_is_about_the_public_url_and_never_about_the_host_that_is_as
         ("media.example", "https://media.example:443", 403),
     ] {
         let ticket = Ticket {
-            resource: format!("{pattern}/films/*"),
+            resource: Covered::Pattern(format!("{pattern}/films/*")),
             expires: LATER,
             not_before: None,
             addresses: None,
@@ -238,7 +238,7 @@ async fn a_network_is_that_of_the_viewer_and_only_proxies_that_are_trusted_say_w
     let forwarded = [("X-Forwarded-For", "203.0.113.9")];
     let for_network = |network: &str| {
         let ticket = Ticket {
-            resource: format!("{PUBLIC_URL}{ONE}"),
+            resource: Covered::Address(format!("{PUBLIC_URL}{ONE}")),
             expires: LATER,
             not_before: None,
             addresses: Some(s3reel::signing::policy::network(network).unwrap()),

@@ -300,6 +300,10 @@ fn what_cannot_be_signed_is_told_with_exit_code_2() {
             vec!["https://media.example/a'b", "--private-key", &key],
             "percent-encoded",
         ),
+        (
+            vec!["https://media.example/a?x&Expires=1", "--private-key", &key],
+            "signed already",
+        ),
         (vec![url, "--private-key", "/nonexistent"], "/nonexistent"),
         (vec![url, "--private-key", &public], "no private key"),
         (

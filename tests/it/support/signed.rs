@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use s3reel::service::ServiceConfig;
-use s3reel::signing::minting::{PrivateKey, Ticket};
+use s3reel::signing::minting::{Covered, PrivateKey, Ticket};
 use s3reel::signing::parameters::Parameter;
 use s3reel::signing::{Access, CurrentKeys, KeyPairId, KeySet, PublicUrl, Verifier};
 use s3reel::web::admission::SignedUrls;
@@ -153,7 +153,10 @@ impl Link {
     pub fn of_ours(target: &str, pattern: Option<&str>, key: (&str, &str), expires: u64) -> Self {
         let url = format!("{PUBLIC_URL}{target}");
         let ticket = Ticket {
-            resource: pattern.map_or(url.clone(), |pattern| format!("{PUBLIC_URL}{pattern}")),
+            resource: match pattern {
+                Some(pattern) => Covered::Pattern(format!("{PUBLIC_URL}{pattern}")),
+                None => Covered::Address(url.clone()),
+            },
             expires,
             not_before: None,
             addresses: None,
