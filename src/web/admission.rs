@@ -1,7 +1,6 @@
 //! Whether a request may be answered at all: the decision about its signature, taken before
 //! anything is looked up, in memory or in S3.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +12,7 @@ use super::problem::ServeError;
 use crate::semantics::RangesSpecifier;
 use crate::signing::decision::{Asked, Decision, Grant};
 use crate::signing::{Access, Claims, CurrentKeys, Duplicated, PublicUrl, Resource};
-use crate::telemetry::AccessRecord;
+use crate::telemetry::{AccessRecord, Route};
 
 /// What is needed to tell who may read. Without it everyone may read everything.
 #[derive(Debug, Clone)]
@@ -94,14 +93,7 @@ pub fn admit(
             return Err(ServeError::Duplicated(duplicated));
         }
     };
-    let Decision { outcome, key } = decide(
-        signed,
-        access,
-        &claims,
-        request,
-        &admission,
-        record.viewer(),
-    );
+    let Decision { outcome, key } = decide(signed, access, &claims, request, &admission, record);
     let result = match outcome {
         Ok(Grant::InTime) => "allowed",
         Ok(Grant::Late) => "allowed_late",
@@ -132,7 +124,7 @@ fn decide(
     claims: &Claims,
     request: &HttpRequest,
     admission: &Admission,
-    viewer: Option<IpAddr>,
+    record: &AccessRecord,
 ) -> Decision {
     let base = signed.public_url.as_str();
     let path = request.uri().path();
@@ -140,9 +132,10 @@ fn decide(
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let asked = Asked {
         resource: &resource,
-        now: now.map_or(0, |now| now.as_secs()),
-        viewer,
-        grace: if continues(request) {
+        // A clock that is before 1970 is broken, and opens nothing.
+        now: now.map_or(u64::MAX, |now| now.as_secs()),
+        viewer: record.viewer(),
+        grace: if record.route == Route::Object && continues(request) {
             signed.grace.as_secs()
         } else {
             0
@@ -151,7 +144,7 @@ fn decide(
     signed.keys.verifier().decide(access, claims, &asked)
 }
 
-/// Whether a request is for a part of something, as those of a film that plays are.
+/// Whether a request is for a part of something, as those for a film that plays are.
 fn continues(request: &HttpRequest) -> bool {
     let mut ranges = request.headers().get_all(RANGE).map(HeaderValue::as_bytes);
     let (range, another) = (ranges.next(), ranges.next());

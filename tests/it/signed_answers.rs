@@ -110,6 +110,8 @@ async fn a_film_that_began_in_time_goes_on_for_the_grace_by_ranges_only() {
         ),
         ("GET", "/-/", &[]),
         ("GET", "/-/list", &[]),
+        ("GET", "/-/list", &range),
+        ("GET", "/-/player/films/one.mp4", &range),
     ] {
         let answer = ended.ask_for(&mut client, method, path, fields).await;
         assert_eq!(answer.status, 403, "{method} {path} {fields:?}");
