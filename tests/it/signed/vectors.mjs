@@ -1,7 +1,7 @@
 // Makes vectors.json: links and cookies minted by @aws-sdk/cloudfront-signer with the throwaway keys beside this file.
 //
-//   npm install --no-save --prefix /tmp/signer @aws-sdk/cloudfront-signer@3.1166.0
-//   NODE_PATH=/tmp/signer/node_modules node tests/it/signed/vectors.mjs > tests/it/signed/vectors.json
+//   npm install --no-save --prefix target/signer @aws-sdk/cloudfront-signer@3.1166.0
+//   NODE_PATH=$PWD/target/signer/node_modules node tests/it/signed/vectors.mjs > tests/it/signed/vectors.json
 //
 // ECDSA signatures differ from run to run, RSA signatures do not.
 import { readFileSync } from 'node:fs';
