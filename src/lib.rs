@@ -5,7 +5,8 @@
 //! plain types to composition. A module uses only modules named before it:
 //!
 //! 1. [`semantics`]: what HTTP says about ranges, validators and conditions, without any I/O;
-//!    [`object`]: S3's nouns; [`units`]; [`telemetry`]: figures and log lines.
+//!    [`object`]: S3's nouns; [`signing`]: who may read; [`units`]; [`telemetry`]: figures and log
+//!    lines.
 //! 2. [`storage`]: reading objects, and the readers of buckets, folders and volumes; [`cache`]: a reader that
 //!    keeps blocks in memory; [`media`]: containers.
 //! 3. [`connection`]: a viewer's socket under the HTTP server; [`web`]: requests to answers.
@@ -28,6 +29,7 @@ pub mod media;
 pub mod object;
 pub mod semantics;
 pub mod service;
+pub mod signing;
 pub mod storage;
 pub mod telemetry;
 pub mod units;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["units", "semantics"],
     &["object"],
+    &["signing"],
     &["telemetry"],
     &["storage"],
     &["cache"],
@@ -26,8 +27,14 @@ const FLOORS: &[&[&str]] = &[
 
 /// Who may name a foreign crate. Everything else goes through them.
 const FOREIGN: &[(&str, &[&str])] = &[
-    ("aws_lc_rs", &["cache/disk/name.rs"]),
-    ("aws_", &["storage/s3/"]),
+    ("aws_", &["cache/disk/name.rs", "signing/", "storage/s3/"]),
+    ("aws_config", &["storage/s3/"]),
+    ("aws_credential_types", &["storage/s3/"]),
+    ("aws_sdk", &["storage/s3/"]),
+    ("aws_smithy", &["storage/s3/"]),
+    ("aws_types", &["storage/s3/"]),
+    ("lru", &["signing/verifier.rs"]),
+    ("rustls_pki_types", &["signing/"]),
     ("actix_", &["web/", "service/"]),
     ("s3s", &["embedded_s3/"]),
     ("clap", &["cli/", "config/settings.rs"]),
@@ -41,13 +48,20 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "check/",
         ],
     ),
-    ("url", &["check/target.rs", "storage/s3/config.rs"]),
+    (
+        "url",
+        &[
+            "check/target.rs",
+            "signing/public_url.rs",
+            "storage/s3/config.rs",
+        ],
+    ),
     (
         "prometheus",
         &["telemetry/metrics.rs", "telemetry/metrics/"],
     ),
     ("crc32fast", &["cache/disk/"]),
-    ("ipnet", &["web/viewer_address.rs"]),
+    ("ipnet", &["signing/", "web/viewer_address.rs"]),
     (
         "rustix",
         &[
@@ -56,7 +70,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "storage/file/",
         ],
     ),
-    ("base64", &["storage/databricks/"]),
+    ("base64", &["signing/encoding.rs", "storage/databricks/"]),
     ("percent_encoding", &["storage/databricks/"]),
     ("cap_std", &["storage/file/"]),
     (

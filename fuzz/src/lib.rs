@@ -10,3 +10,4 @@ pub mod media;
 pub mod object;
 #[path = "../../src/semantics/mod.rs"]
 pub mod semantics;
+pub mod signing;

@@ -128,6 +128,7 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             } else {
                 Hosts::Any
             },
+            signed_urls: None,
         },
         server: ServerConfig {
             drain_delay: Duration::ZERO,
@@ -135,5 +136,6 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             ..ServerConfig::default()
         },
         cache: CacheConfig::default(),
+        key_files: None,
     })
 }

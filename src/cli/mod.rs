@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod health;
 pub mod serve;
+pub mod sign;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Tell how a media URL plays in Safari, AVPlayer, Chromium, Firefox and WebKitGTK, and what breaks.
     Check(check::CheckArguments),
+    /// Make a signed URL or signed cookies, for development and scripts.
+    Sign(Box<sign::SignArguments>),
     /// Exit 0 if the service is live.
     Health(health::HealthArguments),
 }
@@ -42,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Serve(settings) => serve::run(&settings),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Sign(arguments) => sign::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
     }
 }

@@ -64,7 +64,7 @@ fn unknown_in_environment() -> Vec<String> {
 }
 
 async fn serve(config: Config) -> Result<(), String> {
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::with_hang_up()?;
     let viewers = listen(config.listen)
         .map_err(|error| format!("S3REEL_LISTEN={}: {error}", config.listen))?;
     let admin = config
@@ -87,9 +87,15 @@ pub(super) async fn until_told_to_stop(
     signals: &mut Signals,
     mut running: Running,
 ) -> Result<(), String> {
-    tokio::select! {
-        () = signals.wait() => {}
-        why = running.died() => return Err(format!("the server ended by itself: {why}")),
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop => break,
+                Told::Reload => {}
+            },
+            why = running.died() => return Err(format!("the server ended by itself: {why}")),
+        }
+        running.reload().await;
     }
     tokio::select! {
         () = running.stop() => {}
@@ -98,10 +104,18 @@ pub(super) async fn until_told_to_stop(
     Ok(())
 }
 
-/// SIGTERM from whoever runs us, SIGINT from a keyboard.
+/// What a signal says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// SIGTERM from whoever runs us, SIGINT from a keyboard, SIGHUP where files are to be read again.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -111,13 +125,36 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: None,
         })
     }
 
-    async fn wait(&mut self) {
+    /// The same, and SIGHUP does not end the program.
+    fn with_hang_up() -> Result<Self, String> {
+        let hang_up = signal(SignalKind::hangup())
+            .map_err(|error| format!("signals cannot be listened to: {error}"))?;
+        Ok(Self {
+            hang_up: Some(hang_up),
+            ..Self::new()?
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = hang_up => Told::Reload,
         }
+    }
+
+    /// Waits until we are told to stop.
+    async fn wait(&mut self) {
+        while let Told::Reload = self.next().await {}
     }
 }

@@ -10,6 +10,7 @@ mod origins;
 mod parameters;
 mod places;
 pub mod settings;
+mod signing;
 pub mod summary;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::connection::ViewerLimits;
 use crate::object::representation::FieldValue;
 use crate::service::origin::DEFAULT_CONCURRENCY;
 use crate::service::{ServerConfig, ServiceConfig};
+use crate::signing::PublicUrl;
 use crate::storage::databricks;
 use crate::storage::s3::client::{Access, OriginTimeouts};
 use crate::telemetry::logging::LogFormat;
@@ -42,6 +44,8 @@ pub struct Config {
     pub origins_written: Vec<String>,
     /// What holds for origins that do not say otherwise.
     pub origin_defaults: Defaults,
+    /// The address that the outside knows the service by, if it is told.
+    pub public_url: Option<PublicUrl>,
     /// The service itself.
     pub service: ServiceConfig,
 }
@@ -96,21 +100,27 @@ impl Config {
             workspace: databricks::credentials::from_variables(variable),
         };
         let origins = origins::origins(&mut read, settings, &origin_defaults);
+        let (public_url, signed) = signing::signed_urls(&mut read, settings);
         // Without one there is a fault, and so no configuration.
-        let Some(web) = web else {
+        let Some(mut web) = web else {
             return Err(read.into_faults());
         };
+        let (signed_urls, key_files) = signed.unzip();
+        signing::check_origins(&mut read, key_files.as_ref(), &origins);
+        web.signed_urls = signed_urls;
         let config = Self {
             listen: listen.unwrap_or(DEFAULT_LISTEN),
             admin_listen,
             log_format: log_format.unwrap_or_default(),
             origins_written: origins::entries(settings).map(ToOwned::to_owned).collect(),
             origin_defaults,
+            public_url,
             service: ServiceConfig {
                 origins,
                 web,
                 server,
                 cache,
+                key_files,
             },
         };
         read.finish(config)
@@ -261,6 +271,7 @@ fn web(read: &mut Reader, settings: &Settings, cors: Option<CorsPolicy>) -> Opti
         streams,
         trusted_proxies,
         hosts: Hosts::Any,
+        signed_urls: None,
     })
 }
 

@@ -11,6 +11,7 @@ use super::places::{folder, volume, workspace};
 use crate::object::mount::Mount;
 use crate::object::{BucketName, KeyPrefix};
 use crate::service::origin::{OriginConfig, OriginSource};
+use crate::signing;
 use crate::storage::databricks::credentials::CredentialsError;
 use crate::storage::databricks::{Credentials, DatabricksConfig, WorkspaceUrl};
 use crate::storage::file::FileConfig;
@@ -20,7 +21,6 @@ use crate::storage::s3::config::{EndpointUrl, Payer, RegionName};
 use crate::storage::s3::trust::CaFile;
 use crate::units::parse_size;
 use crate::web::CorsPolicy;
-use crate::web::origin::OriginAccess;
 
 /// What holds for every origin that does not say otherwise.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ fn origin(
         NonZeroU64::new(bytes).ok_or_else(|| "a size above zero, such as 8MiB".to_owned())
     });
     let access = parameters.take("keys", |text| {
-        OriginAccess::parse(text).ok_or_else(|| {
+        signing::Access::parse(text).ok_or_else(|| {
             "`none`, or ids of key pairs with `+` between them, each of 1 to 128 letters, digits, \
              `-` and `_`"
                 .to_owned()
@@ -335,8 +335,7 @@ mod tests {
             origin.max_answer.map(NonZeroU64::get),
             Some(8 * 1024 * 1024)
         );
-        let keys = ["K1", "K2"].map(ToOwned::to_owned).to_vec();
-        assert_eq!(origin.access, OriginAccess::Keys(keys));
+        assert_eq!(Some(origin.access), signing::Access::parse("K1+K2"));
         let OriginSource::S3(s3) = origin.source else {
             panic!("{:?}", origin.source);
         };
@@ -361,7 +360,7 @@ mod tests {
         all.force_path_style = Some(true);
         let origin = parse("/=s3://films", &all).unwrap();
         assert_eq!((origin.concurrency, &origin.cors), (9, &None));
-        assert_eq!(origin.access, OriginAccess::AnyKey);
+        assert_eq!(origin.access, signing::Access::AnyKey);
         let OriginSource::S3(s3) = origin.source else {
             panic!("{:?}", origin.source);
         };
@@ -378,7 +377,7 @@ mod tests {
         all.cors = Some(CorsPolicy::Any);
         assert_eq!(folder(&all, "/=file:/srv"), None);
         let public = parse("/=s3://films?keys=none", &all).unwrap();
-        assert_eq!(public.access, OriginAccess::Public);
+        assert_eq!(public.access, signing::Access::Public);
     }
 
     #[test]

@@ -72,6 +72,15 @@ pub struct Settings {
         value_name = "NUMBER|off"
     )]
     pub max_streams_per_address: Option<String>,
+    /// Public keys of signed URLs and cookies, `KEYPAIRID=file.pem,...`; set, everything has to be signed.
+    #[arg(long, env = "S3REEL_SIGNED_URL_KEYS", value_name = "KEYS")]
+    pub signed_url_keys: Option<String>,
+    /// The address that links begin with, which signatures cover; required with keys.
+    #[arg(long, env = "S3REEL_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// How long after its end a signature still opens requests with Range [default: 0s].
+    #[arg(long, env = "S3REEL_SIGNED_URL_GRACE", value_name = "DURATION")]
+    pub signed_url_grace: Option<String>,
     /// Addresses and networks of proxies that tell viewers' addresses truly.
     #[arg(long, env = "S3REEL_TRUSTED_PROXIES", value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,

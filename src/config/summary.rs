@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::cache::DEFAULT_DISK;
-use crate::cache::DiskConfig;
+use crate::cache::{CacheConfig, DiskConfig};
 use crate::service::origin::OriginSource;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::Access;
@@ -22,14 +22,13 @@ impl Config {
             log_format,
             origins_written: written,
             origin_defaults: defaults,
+            public_url,
             service,
         } = self;
         let (web, server, timeouts) = (&service.web, &service.server, &defaults.timeouts);
-        let disk = service.cache.disk.as_ref();
-        let folder = |disk: &DiskConfig| disk.folder.display().to_string();
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
-        vec![
+        let mut settings = vec![
             ("S3REEL_ORIGINS", written.join(" ")),
             ("S3REEL_BUCKET", self.short(|s3| s3.bucket.to_string())),
             ("S3REEL_PREFIX", self.short(|s3| s3.prefix.to_string())),
@@ -52,34 +51,28 @@ impl Config {
             ("S3REEL_CORS_ORIGINS", cors(&web.cors)),
             ("S3REEL_CACHE_CONTROL", web.cache_control.to_string()),
             ("S3REEL_BROWSE", switch(web.browse == Browse::On)),
-            (
-                "S3REEL_CACHE_MEMORY",
-                format_size(self.service.cache.memory),
-            ),
-            ("S3REEL_CACHE_DIR", disk.map_or_else(String::new, folder)),
-            (
-                "S3REEL_CACHE_DISK",
-                format_size(disk.map_or(DEFAULT_DISK, |disk| disk.capacity)),
-            ),
-            (
-                "S3REEL_BLOCK_SIZE",
-                format_size(self.service.cache.block_size),
-            ),
-            ("S3REEL_METADATA_TTL", time(self.service.cache.metadata_ttl)),
-            (
-                "S3REEL_STALE_IF_ERROR",
-                time(self.service.cache.stale_if_error),
-            ),
-            (
-                "S3REEL_READ_AHEAD",
-                format_size(self.service.cache.read_ahead),
-            ),
+        ];
+        settings.extend(cache(&service.cache));
+        settings.extend([
             ("S3REEL_MAX_STREAMS", web.streams.total.to_string()),
             (
                 "S3REEL_MAX_STREAMS_PER_ADDRESS",
                 web.streams
                     .per_address
                     .map_or_else(off, |streams| streams.to_string()),
+            ),
+            (
+                "S3REEL_SIGNED_URL_KEYS",
+                or_nothing(service.key_files.as_ref()),
+            ),
+            ("S3REEL_PUBLIC_URL", or_nothing(public_url.as_ref())),
+            (
+                "S3REEL_SIGNED_URL_GRACE",
+                time(
+                    web.signed_urls
+                        .as_ref()
+                        .map_or(Duration::ZERO, |signed| signed.grace),
+                ),
             ),
             ("S3REEL_TRUSTED_PROXIES", web.trusted_proxies.to_string()),
             ("S3REEL_ORIGIN_CONNECT_TIMEOUT", time(timeouts.connect)),
@@ -107,7 +100,8 @@ impl Config {
             ("S3REEL_DRAIN_DELAY", time(server.drain_delay)),
             ("S3REEL_DRAIN_TIMEOUT", time(server.drain_timeout)),
             ("S3REEL_LOG_FORMAT", log_format.to_string()),
-        ]
+        ]);
+        settings
     }
 
     /// What the short form says; empty where the list is used.
@@ -126,12 +120,33 @@ fn time(duration: Duration) -> String {
     format_duration(duration)
 }
 
+fn or_nothing(setting: Option<&impl ToString>) -> String {
+    setting.map_or_else(String::new, ToString::to_string)
+}
+
 fn cors(policy: &CorsPolicy) -> String {
     match policy {
         CorsPolicy::Off => String::new(),
         CorsPolicy::Any => "*".to_owned(),
         CorsPolicy::Listed(origins) => origins.join(","),
     }
+}
+
+fn cache(cache: &CacheConfig) -> [(&'static str, String); 7] {
+    let disk = cache.disk.as_ref();
+    let folder = |disk: &DiskConfig| disk.folder.display().to_string();
+    [
+        ("S3REEL_CACHE_MEMORY", format_size(cache.memory)),
+        ("S3REEL_CACHE_DIR", disk.map_or_else(String::new, folder)),
+        (
+            "S3REEL_CACHE_DISK",
+            format_size(disk.map_or(DEFAULT_DISK, |disk| disk.capacity)),
+        ),
+        ("S3REEL_BLOCK_SIZE", format_size(cache.block_size)),
+        ("S3REEL_METADATA_TTL", time(cache.metadata_ttl)),
+        ("S3REEL_STALE_IF_ERROR", time(cache.stale_if_error)),
+        ("S3REEL_READ_AHEAD", format_size(cache.read_ahead)),
+    ]
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Composition: from a configuration to a running service and back to silence.
 
 pub mod descriptors;
+pub mod key_files;
 pub mod listen;
 pub mod memory;
 pub mod origin;
@@ -29,8 +30,9 @@ use crate::connection::{Connection, ViewerLimits};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
-use crate::web::{Shared, WebConfig, Worker, admin, entry};
+use crate::web::{CorsPolicy, Shared, WebConfig, Worker, admin, entry};
 use descriptors::Allotment;
+use key_files::{KeyFiles, Reason, Reloading, Watch};
 use origin::OriginConfig;
 use origins::Origins;
 use readers::Cache;
@@ -46,6 +48,9 @@ pub struct ServiceConfig {
     pub server: ServerConfig,
     /// What is kept in memory.
     pub cache: CacheConfig,
+    /// `S3REEL_SIGNED_URL_KEYS`: where the keys in [`WebConfig::signed_urls`] come from, to be read
+    /// again; without it they stay as they are.
+    pub key_files: Option<KeyFiles>,
 }
 
 /// Workers and connections.
@@ -99,6 +104,8 @@ pub struct Running {
     admin: Option<Server>,
     /// Dropped with the rest.
     _probe: Probe,
+    /// The keys of signed URLs, and who looks after them.
+    reloading: Option<(Arc<Reloading>, Watch)>,
     drain_delay: Duration,
     drain_timeout: Duration,
     /// Dropped last: the workers read from it.
@@ -144,6 +151,8 @@ pub async fn start(
     let metrics = Arc::new(metrics);
     let mut web = config.web;
     let allotment = allot(&mut web, config.server.workers);
+    warn_of_cors(&web);
+    let reloading = reloading(&web, config.key_files);
     let cache = Cache::start(config.cache, config.origins.len(), &metrics)
         .map_err(|error| fault("the cache's thread", &error))?;
     let connections = allotment.streams / config.server.workers.max(1);
@@ -183,10 +192,29 @@ pub async fn start(
         viewers,
         admin,
         _probe: probe,
+        reloading,
         drain_delay: config.server.drain_delay,
         drain_timeout: config.server.drain_timeout,
         _cache: cache,
     })
+}
+
+/// Pages of other origins have no way to send cookies where the policy is `*`.
+fn warn_of_cors(web: &WebConfig) {
+    if web.signed_urls.is_some() && web.cors == CorsPolicy::Any {
+        log::warn!(
+            "everything has to be signed, and S3REEL_CORS_ORIGINS is *: signed cookies do not reach \
+             pages of other origins like that; list the origins of your pages, or leave it empty"
+        );
+    }
+}
+
+/// Who looks after the files of the keys, from now on.
+fn reloading(web: &WebConfig, files: Option<KeyFiles>) -> Option<(Arc<Reloading>, Watch)> {
+    let signed = web.signed_urls.as_ref()?;
+    let reloading = Arc::new(Reloading::new(files?, Arc::clone(&signed.keys)));
+    let watch = Arc::clone(&reloading).watch();
+    Some((reloading, watch))
 }
 
 /// Takes back what is set as far as there are not descriptors enough for it, and says so.
@@ -349,6 +377,15 @@ impl Running {
     #[must_use]
     pub const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Reads the keys of signed URLs again, as SIGHUP asks. Those in force stay so if the files
+    /// cannot be used; the log tells.
+    pub async fn reload(&self) {
+        match &self.reloading {
+            Some((reloading, _)) => Arc::clone(reloading).reload_elsewhere(Reason::Told).await,
+            None => log::info!("told to read files again, and there are none"),
+        }
     }
 
     /// Waits until a server ends by itself, and says why.

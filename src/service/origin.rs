@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::object::KeyPrefix;
 use crate::object::mount::Mount;
+use crate::signing::Access;
 use crate::storage::databricks::DatabricksConfig;
 use crate::storage::file::FileConfig;
 use crate::storage::s3::S3Config;
 use crate::web::CorsPolicy;
-use crate::web::origin::OriginAccess;
 
 /// One origin: where viewers find it, what it is, and what it may cost.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct OriginConfig {
     /// of the film.
     pub max_answer: Option<NonZeroU64>,
     /// `keys=`: who may read it.
-    pub access: OriginAccess,
+    pub access: Access,
 }
 
 /// `S3REEL_ORIGIN_CONCURRENCY`'s default.
@@ -57,7 +57,7 @@ impl OriginConfig {
             concurrency: DEFAULT_CONCURRENCY,
             cors: None,
             max_answer: None,
-            access: OriginAccess::AnyKey,
+            access: Access::AnyKey,
         }
     }
 }

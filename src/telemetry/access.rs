@@ -94,6 +94,8 @@ pub struct AccessRecord {
     pub range: Option<String>,
     /// How the cache served it; `-` without one.
     pub cache: &'static str,
+    auth: &'static str,
+    key_pair_id: Option<String>,
     status: Option<u16>,
     first_byte: Option<Duration>,
     promised: u64,
@@ -131,6 +133,8 @@ impl AccessRecord {
             path: path.to_owned(),
             range: None,
             cache: "-",
+            auth: "-",
+            key_pair_id: None,
             status: None,
             first_byte: None,
             promised: 0,
@@ -150,6 +154,15 @@ impl AccessRecord {
     #[must_use]
     pub const fn viewer(&self) -> Option<IpAddr> {
         self.viewer
+    }
+
+    /// Its signature was decided on, with the name of the key if that is one in force: a name that a
+    /// stranger made up has no place in a label.
+    pub fn decided(&mut self, result: &'static str, key_pair_id: Option<String>) {
+        let label = key_pair_id.as_deref().unwrap_or("-");
+        self.metrics.auth_decided(result, label);
+        self.auth = result;
+        self.key_pair_id = key_pair_id;
     }
 
     /// The head of the answer is ready and promises `promised` bytes of body.
@@ -217,6 +230,8 @@ impl Drop for AccessRecord {
             duration_ms = milliseconds(Some(duration)),
             peer = self.viewer.map_or_else(|| "-".to_owned(), |viewer| viewer.to_string()).as_str(),
             cache = self.cache,
+            auth = self.auth,
+            key_pair_id = self.key_pair_id.as_deref().unwrap_or("-"),
             resumes = self.resumes,
             aborted_by = ended_by.map_or("-", AbortedBy::side),
             abort_reason = ended_by.map_or("-", AbortedBy::reason);

@@ -58,11 +58,11 @@ pub fn start(format: LogFormat) -> Result<(), log::SetLoggerError> {
     builder.try_init()
 }
 
-/// The SDK and its HTTP client write whole heads at `debug` and `trace`, signatures and session
-/// tokens included (RUSTSEC-2023-0125 was one such case). No setting brings those lines out.
+/// The SDK, its HTTP client and the server may write whole heads at `debug` and `trace`, signatures,
+/// cookies and session tokens included (RUSTSEC-2023-0125 was one such case). No setting brings those lines out.
 fn may_tell_credentials(record: &log::Record<'_>) -> bool {
     record.level() > log::Level::Info
-        && ["aws", "hyper", "h2", "rustls"]
+        && ["actix", "aws", "hyper", "h2", "rustls"]
             .iter()
             .any(|stack| record.target().starts_with(stack))
 }

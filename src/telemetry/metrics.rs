@@ -42,6 +42,7 @@ pub struct Metrics {
     aborted: CounterVec,
     streams_open: IntGauge,
     shed: CounterVec,
+    auth: CounterVec,
     origins: OriginFigures,
     cache: CacheFigures,
     disk: disk::DiskFigures,
@@ -129,6 +130,11 @@ impl Metrics {
                 "Requests for objects that were refused because a limit of ours was reached, by limit.",
                 &["reason"],
             )?,
+            auth: register.counters(
+                "s3reel_auth_decisions_total",
+                "Requests whose signature was decided on, by result and by the key if that is one in force.",
+                &["result", "key_pair_id"],
+            )?,
             origins: OriginFigures::declare(&register)?,
             cache: CacheFigures::declare(&register)?,
             disk: disk::DiskFigures::declare(&register)?,
@@ -191,6 +197,11 @@ impl Metrics {
     /// A request was refused because a limit of ours was reached.
     pub fn shed(&self, reason: &str) {
         self.shed.with_label_values(&[reason]).inc();
+    }
+
+    /// A signature was decided on. `key_pair_id` is that of a key in force, or `-`.
+    pub fn auth_decided(&self, result: &str, key_pair_id: &str) {
+        self.auth.with_label_values(&[result, key_pair_id]).inc();
     }
 
     /// Answers with objects that are in flight now.

@@ -7,6 +7,7 @@ use actix_web::http::header::HOST;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::admission::{Admission, Audience, admit};
 use super::body::ViewerBody;
 use super::extract::Want;
 use super::origin::WorkerOrigin;
@@ -15,6 +16,7 @@ use super::respond::{ObjectReply, Reply, respond};
 use super::streams::Intent;
 use super::{Browse, CorsPolicy, Hosts, Worker, decide, extract, page};
 use crate::object::{KeyError, RequestKey};
+use crate::signing::Access;
 use crate::telemetry::{AccessRecord, RequestId, Route};
 
 /// Longest path that is looked at, in bytes: a key of 1024 bytes, all of them percent-encoded,
@@ -37,11 +39,18 @@ pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpRespo
     record.range = extract::range_as_sent(&request);
     let id = record.id().clone();
     let target = Target::of(&request, &worker);
+    let mut audience = Audience::default();
     let reply = id
-        .throughout(answer(&request, &worker, &target, &mut record))
+        .throughout(answer(
+            &request,
+            &worker,
+            &target,
+            &mut record,
+            &mut audience,
+        ))
         .await;
     let cors = target.cors.unwrap_or(&worker.shared.config.cors);
-    respond(&request, &worker, cors, record, reply)
+    respond(&request, &worker, cors, record, audience, reply)
 }
 
 /// Where a request leads, which even a refusal has to know: pages may read it or not.
@@ -133,32 +142,71 @@ async fn answer(
     worker: &Worker,
     target: &Target<'_>,
     record: &mut AccessRecord,
+    audience: &mut Audience,
 ) -> Result<Reply, ServeError> {
     check_head(request)?;
     check_host(request, worker.shared.config.hosts)?;
     let path = request.uri().path();
-    if let Place::Reserved = target.place {
-        record.route = Route::Page;
-        let rest = path
+    let reserved = match target.place {
+        Place::Reserved => path
             .strip_prefix('/')
-            .and_then(|path| path.strip_prefix(RESERVED));
-        return page::answer(request, worker, record, rest.unwrap_or_default()).await;
-    }
-    record.route = Route::Object;
+            .and_then(|path| path.strip_prefix(RESERVED)),
+        Place::Top(_) | Place::Object(..) | Place::Nowhere(_) => None,
+    };
+    record.route = match reserved {
+        Some("livez" | "readyz") => Route::Health,
+        Some(_) => Route::Page,
+        None => Route::Object,
+    };
     match *request.method() {
-        Method::OPTIONS => return Ok(Reply::Options),
         Method::GET | Method::HEAD => {}
+        // A browser asks so before it sends anything, and so without a signature.
+        Method::OPTIONS => return Ok(Reply::Options),
         _ => return Err(ServeError::MethodNotAllowed),
     }
-    match &target.place {
-        Place::Top(below) => match worker.shared.config.browse {
-            Browse::On => Ok(Reply::SeeOther(page::address_of(below))),
-            Browse::Off => Err(ServeError::NothingHere),
-        },
-        Place::Object(origin, name) => object(request, worker, origin, name, record.viewer()).await,
-        Place::Nowhere(Some(error)) => Err(ServeError::Key(*error)),
-        Place::Nowhere(None) | Place::Reserved => Err(ServeError::NothingHere),
+    if let Some(rest) = reserved {
+        if let which @ ("livez" | "readyz") = rest {
+            // Who runs us asks, and has no signature; nothing of what is stored is told.
+            return Ok(page::health(which, &worker.shared));
+        }
+        let access = page::access(request, worker);
+        let admission = enter(request, worker, record, audience, access)?;
+        return page::answer(request, worker, &admission, rest).await;
     }
+    match &target.place {
+        Place::Nowhere(Some(error)) => Err(ServeError::Key(*error)),
+        Place::Nowhere(None) | Place::Reserved => {
+            enter(request, worker, record, audience, &Access::AnyKey)?;
+            Err(ServeError::NothingHere)
+        }
+        Place::Top(below) => {
+            let admission = enter(request, worker, record, audience, &Access::AnyKey)?;
+            match worker.shared.config.browse {
+                Browse::On => Ok(Reply::SeeOther(admission.link(&page::address_of(below)))),
+                Browse::Off => Err(ServeError::NothingHere),
+            }
+        }
+        Place::Object(origin, name) => {
+            enter(request, worker, record, audience, &origin.origin.access)?;
+            object(request, worker, origin, name, record.viewer()).await
+        }
+    }
+}
+
+/// Lets a request in, or refuses it, before anything is looked up for it.
+fn enter(
+    request: &HttpRequest,
+    worker: &Worker,
+    record: &mut AccessRecord,
+    audience: &mut Audience,
+    access: &Access,
+) -> Result<Admission, ServeError> {
+    let signed = worker.shared.config.signed_urls.as_ref();
+    if signed.is_some() && *access != Access::Public {
+        // Also of a refusal: no address that may be signed is told to others.
+        *audience = Audience::Signed;
+    }
+    admit(signed, access, request, record)
 }
 
 async fn object(

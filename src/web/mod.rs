@@ -1,10 +1,11 @@
 //! HTTP in front of the readers: extract, decide, respond.
 //!
-//! A request enters at [`entry`]. [`extract`] turns its fields into types, [`decide`] asks S3 and
+//! A request enters at [`entry`], where [`admission`] decides on its signature. [`extract`] turns its fields into types, [`decide`] asks S3 and
 //! chooses the answer, [`respond`] renders it; [`problem`] is every answer that is a failure.
 //! [`origin`] is what a request is led to; [`page`] is what lives under `/-/`, [`admin`] the other listener.
 
 pub mod admin;
+pub mod admission;
 pub mod body;
 pub mod content_type;
 pub mod cors;
@@ -33,6 +34,7 @@ use crate::object::mount::Routes;
 use crate::object::representation::FieldValue;
 use crate::telemetry::{Lifecycle, Metrics};
 
+use admission::SignedUrls;
 use origin::{Origin, WorkerOrigin};
 use pauses::Pauses;
 use streams::{StreamLimits, Streams};
@@ -65,6 +67,8 @@ pub struct WebConfig {
     pub trusted_proxies: TrustedProxies,
     /// Which host names are answered to.
     pub hosts: Hosts,
+    /// Who may read; everyone without it.
+    pub signed_urls: Option<SignedUrls>,
 }
 
 /// Whether the page under `/-/` is there.

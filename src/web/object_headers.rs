@@ -3,6 +3,7 @@
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, HeaderName};
 
+use super::admission::{Audience, private};
 use super::fields::fixed;
 use crate::object::Representation;
 use crate::object::media_type;
@@ -14,16 +15,25 @@ use crate::storage::{Served, Source};
 /// plugins and our origin, if at all, since it is also sent as an attachment.
 const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
+/// What `Cache-Control` is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Caching<'a> {
+    /// What is sent when none is stored.
+    pub default: &'a FieldValue,
+    /// Whom the answer is for.
+    pub audience: Audience,
+}
+
 /// Fields of 200 and 206 that describe the object, whose own type this is; the answer's
 /// `Content-Type` may be another, for several parts.
 pub fn describe(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
-    cache_control: &FieldValue,
+    caching: Caching<'_>,
     content_type: &str,
     now: HttpDate,
 ) {
-    validate(builder, representation, cache_control);
+    validate(builder, representation, caching);
     if let Some(modified) = representation.validators.last_modified {
         last_modified(builder, modified, now);
     }
@@ -70,10 +80,10 @@ pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
 pub fn revalidate(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
-    cache_control: &FieldValue,
+    caching: Caching<'_>,
     now: HttpDate,
 ) {
-    validate(builder, representation, cache_control);
+    validate(builder, representation, caching);
     let validators = &representation.validators;
     if let (None, Some(modified)) = (&validators.etag, validators.last_modified) {
         last_modified(builder, modified, now);
@@ -89,16 +99,17 @@ fn last_modified(builder: &mut HttpResponseBuilder, modified: HttpDate, now: Htt
 fn validate(
     builder: &mut HttpResponseBuilder,
     representation: &Representation,
-    cache_control: &FieldValue,
+    caching: Caching<'_>,
 ) {
     if let Some(etag) = &representation.validators.etag {
         builder.insert_header((header::ETAG, etag.as_str()));
     }
     let stored = representation.cache_control.as_ref();
-    builder.insert_header((
-        header::CACHE_CONTROL,
-        stored.unwrap_or(cache_control).as_str(),
-    ));
+    let cache_control = stored.unwrap_or(caching.default).as_str();
+    match caching.audience {
+        Audience::Everyone => builder.insert_header((header::CACHE_CONTROL, cache_control)),
+        Audience::Signed => builder.insert_header((header::CACHE_CONTROL, private(cache_control))),
+    };
     insert(builder, header::EXPIRES, representation.expires.as_ref());
 }
 

@@ -4,13 +4,14 @@
 mod listing;
 
 use actix_web::HttpRequest;
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use bytes::Bytes;
 
+use super::admission::Admission;
 use super::problem::ServeError;
 use super::respond::{Reply, Text};
-use super::{Browse, Worker, admin};
-use crate::telemetry::{AccessRecord, Route};
+use super::{Browse, Shared, Worker, admin};
+use crate::signing::Access;
 
 pub use listing::{address_of, listed};
 
@@ -20,7 +21,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
      frame-ancestors 'none'";
 
 /// The page, which finds its files by `{page}`, the way from its address to `/-/`. Relative, so that
-/// a proxy may serve all this under a path of its own.
+/// a proxy may serve all this under a path of its own. `{query}` is what its own address was signed
+/// with, which its links need too.
 const PAGE: &str = include_str!("page/index.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -42,62 +44,69 @@ const FILES: &[(&str, &str, &str)] = &[
     ("versions.js", SCRIPT, include_str!("page/versions.js")),
 ];
 
-/// Answers a request for `/-/` and `rest`.
-///
-/// # Errors
-/// 404 for what is not there, 405, and what listing fails with.
-pub async fn answer(
-    request: &HttpRequest,
-    worker: &Worker,
-    record: &mut AccessRecord,
-    rest: &str,
-) -> Result<Reply, ServeError> {
-    match *request.method() {
-        Method::GET | Method::HEAD => {}
-        Method::OPTIONS => return Ok(Reply::Options),
-        _ => return Err(ServeError::MethodNotAllowed),
-    }
-    let shared = &worker.shared;
-    match rest {
-        "livez" => {
-            record.route = Route::Health;
-            Ok(Reply::Text(health(StatusCode::OK, "ok\n".to_owned())))
-        }
-        "readyz" => {
-            record.route = Route::Health;
-            let (status, text) = admin::readiness(shared);
-            Ok(Reply::Text(health(status, text)))
-        }
-        _ if shared.config.browse == Browse::Off => Err(ServeError::NothingHere),
-        "" => Ok(page("")),
-        "list" => listing::answer(request, worker).await,
-        // What follows is a key, which only the script in the page reads.
-        _ if rest.starts_with("player/") => Ok(page(rest)),
-        _ => file(rest),
+/// Who may see what a request under `/-/` asks for: a listing is for who may read what it lists, and
+/// also that of an origin that everyone may read is signed.
+#[must_use]
+pub fn access<'w>(request: &HttpRequest, worker: &'w Worker) -> &'w Access {
+    match listed(request, worker).map(|found| &found.what.origin.access) {
+        Some(access @ Access::Keys(_)) => access,
+        Some(Access::AnyKey | Access::Public) | None => &Access::AnyKey,
     }
 }
 
-fn health(status: StatusCode, text: String) -> Text {
-    Text {
+/// Answers a GET or HEAD for `/-/` and `rest`, other than a health check.
+///
+/// # Errors
+/// 404 for what is not there, and what listing fails with.
+pub async fn answer(
+    request: &HttpRequest,
+    worker: &Worker,
+    admission: &Admission,
+    rest: &str,
+) -> Result<Reply, ServeError> {
+    match rest {
+        _ if worker.shared.config.browse == Browse::Off => Err(ServeError::NothingHere),
+        "" => Ok(page("", admission)),
+        "list" => listing::answer(request, worker).await,
+        // What follows is a key, which only the script in the page reads.
+        _ if rest.starts_with("player/") => Ok(page(rest, admission)),
+        _ => file(rest, admission),
+    }
+}
+
+/// Answers a health check.
+#[must_use]
+pub fn health(which: &str, shared: &Shared) -> Reply {
+    let (status, text) = match which {
+        "readyz" => admin::readiness(shared),
+        _ => (StatusCode::OK, "ok\n".to_owned()),
+    };
+    Reply::Text(Text {
         status,
         content_type: "text/plain; charset=utf-8",
         policy: None,
         body: Bytes::from(text),
-    }
+    })
 }
 
 /// The page at `/-/` and this path.
-fn page(path: &str) -> Reply {
+fn page(path: &str, admission: &Admission) -> Reply {
     let way = "../".repeat(path.matches('/').count());
+    // Nothing else in it could mean something to HTML.
+    let query = admission.link("").replace('&', "&amp;");
     Reply::Text(Text {
         status: StatusCode::OK,
         content_type: "text/html; charset=utf-8",
         policy: Some(POLICY),
-        body: Bytes::from(PAGE.replace("{page}", &way)),
+        body: Bytes::from(PAGE.replace("{page}", &way).replace("{query}", &query)),
     })
 }
 
-fn file(name: &str) -> Result<Reply, ServeError> {
+/// How a script names another one.
+const IMPORT: &str = ".js';";
+
+/// A file of the page. Scripts import each other by address, so these are signed like their own.
+fn file(name: &str, admission: &Admission) -> Result<Reply, ServeError> {
     let (_, content_type, text) = FILES
         .iter()
         .find(|(known, ..)| *known == name)
@@ -106,6 +115,11 @@ fn file(name: &str) -> Result<Reply, ServeError> {
         status: StatusCode::OK,
         content_type,
         policy: Some(POLICY),
-        body: Bytes::from_static(text.as_bytes()),
+        body: if *content_type == SCRIPT && !admission.carried.is_empty() {
+            let import = format!(".js{}';", admission.link(""));
+            Bytes::from(text.replace(IMPORT, &import))
+        } else {
+            Bytes::from_static(text.as_bytes())
+        },
     }))
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::streams::Full;
 use crate::object::KeyError;
 use crate::semantics::CompleteLength;
+use crate::signing::Duplicated;
 use crate::storage::error::{BadAnswer, Fault, ReadError, ReadErrorKind};
 use crate::telemetry::RequestId;
 
@@ -34,6 +35,10 @@ pub enum ServeError {
     Refused(StatusCode),
     /// A host name that we do not answer to.
     Misdirected,
+    /// No signature that opens this: one answer whatever is wrong with it.
+    Forbidden,
+    /// A parameter or cookie of a signature stands there twice.
+    Duplicated(Duplicated),
     /// A query that cannot be read.
     Query(&'static str),
     /// 412.
@@ -81,7 +86,9 @@ impl ServeError {
                 | KeyError::TooLong
                 | KeyError::Empty,
             )
-            | Self::Query(_) => StatusCode::BAD_REQUEST,
+            | Self::Query(_)
+            | Self::Duplicated(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NothingHere => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
@@ -126,6 +133,8 @@ impl ServeError {
             Self::Refused(_) => "refused",
             Self::Misdirected => "misdirected",
             Self::Query(_) => "query-refused",
+            Self::Forbidden => "forbidden",
+            Self::Duplicated(_) => "signature-duplicated",
             Self::PreconditionFailed => "precondition-failed",
             Self::Unsatisfiable(..) => "range-not-satisfiable",
             Self::Full(Full::Total) => "too-many-streams",
@@ -161,6 +170,10 @@ impl ServeError {
             }
             Self::Refused(_) => "The request was refused.".to_owned(),
             Self::Misdirected => "This service answers to the host names localhost, 127.0.0.1 and [::1] only.".to_owned(),
+            Self::Forbidden => {
+                "This needs a valid signed URL or signed cookies; ask whoever gave you the address for a new one.".to_owned()
+            }
+            Self::Duplicated(what) => format!("The request was refused: {what}."),
             Self::Query(why) => format!("The query was refused: {why}."),
             Self::PreconditionFailed => {
                 "The object is not the version that If-Match or If-Unmodified-Since asks for; fetch it again.".to_owned()
@@ -232,6 +245,8 @@ impl ServeError {
             | Self::Refused(_)
             | Self::Misdirected
             | Self::Query(_)
+            | Self::Forbidden
+            | Self::Duplicated(_)
             | Self::PreconditionFailed
             | Self::Unsatisfiable(..)
             | Self::CannotList

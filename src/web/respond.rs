@@ -9,6 +9,7 @@ use actix_web::http::header::{self, EXPECT, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
+use super::admission::Audience;
 use super::body::{TurnGuard, ViewerBody};
 use super::decide::{Decided, OpenBody};
 use super::extract::{Want, range_as_sent};
@@ -72,6 +73,7 @@ pub fn respond(
     worker: &Worker,
     cors: &CorsPolicy,
     record: AccessRecord,
+    audience: Audience,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
     let mut answer = Answer {
@@ -81,6 +83,7 @@ pub fn respond(
         cors,
         now: HttpDate::at(SystemTime::now()),
         record,
+        audience,
         place: None,
         served: None,
     };
@@ -111,13 +114,15 @@ struct Answer<'a> {
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
     record: AccessRecord,
+    /// Whom it is for.
+    audience: Audience,
     /// Where what it says of an object comes from.
     served: Option<Served>,
     /// Given up with the answer, unless that has a body to give it to.
     place: Option<Place>,
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
     fn object(
         mut self,
         decided: Decided,
@@ -133,7 +138,7 @@ impl Answer<'_> {
         } = decided;
         self.record.cache = served.source.as_str();
         self.served = Some(served);
-        let cache_control = &self.shared.config.cache_control;
+        let caching = self.caching();
         let complete = representation.length;
         log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
         let (mut builder, promised, body) = match selection {
@@ -151,7 +156,7 @@ impl Answer<'_> {
             }
             Selection::NotModified => {
                 let mut builder = self.object_head(StatusCode::NOT_MODIFIED);
-                object_headers::revalidate(&mut builder, &representation, cache_control, self.now);
+                object_headers::revalidate(&mut builder, &representation, caching, self.now);
                 return self.without_body(builder);
             }
             Selection::PreconditionFailed => return self.failure(&ServeError::PreconditionFailed),
@@ -164,7 +169,7 @@ impl Answer<'_> {
         object_headers::describe(
             &mut builder,
             &representation,
-            cache_control,
+            caching,
             &content_type,
             self.now,
         );
@@ -196,11 +201,10 @@ impl Answer<'_> {
         let promised = framing.length();
         let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
         builder.insert_header((header::CONTENT_TYPE, framing.content_type()));
-        let cache_control = &self.shared.config.cache_control;
         object_headers::describe(
             &mut builder,
             representation,
-            cache_control,
+            self.caching(),
             content_type,
             self.now,
         );
@@ -286,7 +290,9 @@ impl Answer<'_> {
             ServeError::PreconditionFailed => {
                 builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
             }
-            ServeError::TargetTooLong
+            ServeError::Forbidden
+            | ServeError::Duplicated(_)
+            | ServeError::TargetTooLong
             | ServeError::HeadTooLarge
             | ServeError::Refused(_)
             | ServeError::Key(_)
@@ -318,6 +324,9 @@ impl Answer<'_> {
             .insert_header(fields::DateField(self.now))
             .insert_header(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((fields::X_REQUEST_ID, self.record.id().as_str()));
+        if self.audience == Audience::Signed {
+            builder.insert_header(fixed(header::REFERRER_POLICY, "no-referrer"));
+        }
         self.cors.apply(self.request, &mut builder);
         if let Some(served) = self.served {
             object_headers::tell_cache(&mut builder, served);
@@ -338,6 +347,13 @@ impl Answer<'_> {
             config.keep_alive,
         );
         builder
+    }
+
+    fn caching(&self) -> object_headers::Caching<'a> {
+        object_headers::Caching {
+            default: &self.shared.config.cache_control,
+            audience: self.audience,
+        }
     }
 
     fn want(&self) -> Want {

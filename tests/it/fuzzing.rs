@@ -56,6 +56,18 @@ const PIECES: &[&str] = &[
     "[2001:db8::1]",
     ":80",
     "_x",
+    "&",
+    "Expires=",
+    "Key-Pair-Id=",
+    "CloudFront-Signature=",
+    "YQ__",
+    "~",
+    "?",
+    "\\?",
+    "\n",
+    "https://",
+    "{\"AWS:EpochTime\":1}",
+    "null",
 ];
 
 fn folder() -> PathBuf {

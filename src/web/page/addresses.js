@@ -3,6 +3,14 @@
 export const PAGE = new URL('.', import.meta.url); // <root>/-/, wherever a proxy puts it
 const ROOT = new URL('..', PAGE).href; // what objects are under
 const PLAYER = `${PAGE.pathname}player/`;
+// What this script's own address was signed with, if it was: every address here needs it too. Cookies need no help.
+const SIGNED = new URL(import.meta.url).search.slice(1);
+
+// An address with a query, what it was signed with included.
+export const withQuery = (url, ...parts) => {
+  const query = [...parts, SIGNED].filter(Boolean).join('&');
+  return url + (query && `?${query}`);
+};
 
 // Stricter than encodeURIComponent, so that an address can be pasted into a shell as it is.
 export const encode = (text) =>
@@ -10,9 +18,11 @@ export const encode = (text) =>
 const encodeKey = (key) => key.split('/').map(encode).join('/');
 
 // Absolute: a key may begin with "/", and "//x/y" would name another host.
-export const objectUrl = (key) => ROOT + encodeKey(key);
-export const playerUrl = (key) => `${PAGE.href}player/${encodeKey(key)}`;
-export const listUrl = (prefix) => PAGE.href + (prefix && `?prefix=${encodeKey(prefix)}`);
+export const objectUrl = (key, ...parts) => withQuery(ROOT + encodeKey(key), ...parts);
+export const playerUrl = (key) => withQuery(`${PAGE.href}player/${encodeKey(key)}`);
+export const listUrl = (prefix) => withQuery(PAGE.href, prefix && `prefix=${encodeKey(prefix)}`);
+// In a shell, where the "&" of a query would mean something.
+export const quoted = (url) => (url.includes('?') ? `'${url}'` : url);
 
 // Browsers resolve dot segments before they send a URL, even encoded ones, and /-/ is the service's own.
 export const hasNoAddress = (key) =>

@@ -1,6 +1,6 @@
 // The player: the browser's own controls, and a bar for what they lack or hide.
 
-import { encode, extensionOf, hasNoAddress, nameOf, objectUrl } from './addresses.js';
+import { encode, extensionOf, hasNoAddress, nameOf, objectUrl, quoted } from './addresses.js';
 import { entriesStarting, listed, markCurrent } from './list.js';
 import { POSTERS, byId, element, facts, kindOf, say } from './screen.js';
 import { fetchState, whyNot } from './server.js';
@@ -65,7 +65,7 @@ function mount(entry, version) {
   say('facts', facts(entry));
   if (hasNoAddress(key)) return showProblem('Browsers cannot ask for a key of this form, so it cannot be opened here.');
   byId('open').href = url;
-  say('curl-text', `curl -r 0-1 -i ${url}`);
+  say('curl-text', `curl -r 0-1 -i ${quoted(url)}`);
   byId('actions').hidden = byId('curl').hidden = false;
   byId('stage').className = `stage ${kind}`;
   if (kind === 'file') return;
@@ -179,7 +179,7 @@ export function retry() {
   }
   if (state) {
     // The server ignores the query. The browser does not, and so cannot go on with what it keeps of the old version.
-    media.src = `${player.url}?version=${encode(state.version)}`;
+    media.src = objectUrl(key, `version=${encode(state.version)}`);
     player.replaced = null;
     say('facts', facts(state.entry));
   } else {

@@ -1,6 +1,6 @@
 // What the page asks of the server, and what it says when that fails.
 
-import { PAGE, encode } from './addresses.js';
+import { PAGE, encode, withQuery } from './addresses.js';
 
 const UNREACHABLE = 'The server could not be reached.';
 
@@ -15,8 +15,8 @@ async function describeFailure(response) {
 
 export async function fetchListing(prefix, after) {
   // By hand: URLSearchParams writes a space as "+", and "+" is a character of keys here.
-  const query = `prefix=${encode(prefix)}${after ? `&after=${encode(after)}` : ''}`;
-  const response = await fetch(`${PAGE.href}list?${query}`).catch(() => { throw new Error(UNREACHABLE); });
+  const url = withQuery(`${PAGE.href}list`, `prefix=${encode(prefix)}`, after && `after=${encode(after)}`);
+  const response = await fetch(url).catch(() => { throw new Error(UNREACHABLE); });
   if (!response.ok) throw new Error(await describeFailure(response));
   return response.json();
 }

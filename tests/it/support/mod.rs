@@ -20,6 +20,7 @@ pub mod s3;
 pub mod scene;
 pub mod scripted;
 pub mod service;
+pub mod signed;
 pub mod workspace;
 
 pub use browser::Browser;

@@ -1,5 +1,6 @@
 //! The page under `/-/`, and a browser to look at it.
 
+use super::service::Setup;
 use s3reel::embedded_s3::samples::SAMPLES;
 use s3reel::web::Browse;
 use serde_json::{Value, json};
@@ -26,11 +27,20 @@ pub fn sample(name: &str) -> &'static [u8] {
 impl Visit {
     /// All of it, with the samples, at a desk.
     pub async fn begin() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other changes of the settings.
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let s3 = TestS3::embedded().await;
         for (name, bytes) in SAMPLES {
             s3.put(name, *bytes).await;
         }
-        let service = TestService::with(&s3, |config| config.web.browse = Browse::On).await;
+        let service = TestService::with(&s3, |config| {
+            config.web.browse = Browse::On;
+            change(config);
+        })
+        .await;
         let browser = Browser::chromium().await;
         browser.look_at(Screen::Desktop, false).await;
         Self {

@@ -8,9 +8,11 @@ use s3reel::cache::CacheConfig;
 use s3reel::config::DEFAULT_CACHE_CONTROL;
 use s3reel::object::BucketName;
 use s3reel::object::representation::FieldValue;
+use s3reel::service::key_files::KeyFiles;
 use s3reel::service::listen::listen;
 use s3reel::service::origin::{DEFAULT_CONCURRENCY, OriginConfig, OriginSource};
 use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
+use s3reel::signing;
 use s3reel::storage::s3::S3Config;
 use s3reel::storage::s3::client::{Access, ExplicitAccess};
 use s3reel::telemetry::Metrics;
@@ -205,7 +207,9 @@ pub fn figure_in(text: &str, name: &str) -> f64 {
 pub struct Setup {
     pub s3: S3Config,
     pub concurrency: usize,
+    pub access: signing::Access,
     pub web: WebConfig,
+    pub key_files: Option<KeyFiles>,
     pub cache: CacheConfig,
     pub server: ServerConfig,
 }
@@ -215,9 +219,11 @@ impl From<Setup> for ServiceConfig {
         Self {
             origins: vec![OriginConfig {
                 concurrency: setup.concurrency,
+                access: setup.access,
                 ..OriginConfig::of(OriginSource::S3(Box::new(setup.s3)))
             }],
             web: setup.web,
+            key_files: setup.key_files,
             cache: setup.cache,
             server: setup.server,
         }
@@ -231,6 +237,7 @@ impl Setup {
         Self {
             s3: S3Config::of(bucket, Access::Explicit(access)),
             concurrency: DEFAULT_CONCURRENCY,
+            access: signing::Access::AnyKey,
             web: WebConfig {
                 cors: CorsPolicy::Any,
                 cache_control: FieldValue::parse(DEFAULT_CACHE_CONTROL).expect("a value"),
@@ -240,7 +247,9 @@ impl Setup {
                 streams: StreamLimits::default(),
                 trusted_proxies: TrustedProxies::default(),
                 hosts: Hosts::Any,
+                signed_urls: None,
             },
+            key_files: None,
             // What S3 is asked is what most tests look at; `caching` turns it on.
             cache: CacheConfig {
                 memory: 0,

@@ -1,0 +1,89 @@
+//! Signatures and several origins: each says which keys open it.
+
+use s3reel::signing::{Access, KeyPairId};
+use s3reel::web::Browse;
+
+use crate::origins::origin;
+use crate::support::program::command;
+use crate::support::signed::{KEYS, LATER, Link, signed_over};
+use crate::support::{TestS3, content};
+
+#[tokio::test]
+async fn each_origin_says_which_keys_open_it_and_its_listing() {
+    let s3 = TestS3::embedded().await;
+    s3.put("one.mp4", content(1, 1000)).await;
+    let only = |id: &str| Access::Keys(vec![KeyPairId::parse(id).unwrap()]);
+    let mut films = origin("/films", &s3);
+    films.access = only(KEYS[0].0);
+    let mut posters = origin("/posters", &s3);
+    posters.access = Access::Public;
+    let others = origin("/", &s3);
+    let service = signed_over(vec![films, posters, others], |setup| {
+        setup.web.browse = Browse::On;
+    })
+    .await;
+    let mut client = service.client().await;
+    let statuses = async |target: &str, client: &mut _| {
+        let mut found = Vec::new();
+        for key in KEYS {
+            let link = Link::of_ours(target, Some("/*"), key, LATER);
+            found.push(link.ask(client, "GET", &[]).await.status);
+        }
+        found
+    };
+    for (target, unsigned, rsa, ecdsa) in [
+        ("/films/one.mp4", 403, 200, 403),
+        ("/posters/one.mp4", 200, 200, 200),
+        ("/one.mp4", 403, 200, 200),
+        // Whoever may not read an origin does not see what is in it.
+        ("/-/list?prefix=films/", 403, 200, 403),
+        ("/-/list?prefix=films%2Fone", 403, 200, 403),
+        ("/-/list?prefix=posters/", 403, 200, 200),
+        ("/-/list?prefix=", 403, 200, 200),
+        ("/-/", 403, 200, 200),
+        // In another spelling it is the same origin.
+        ("/%66ilms/one.mp4", 403, 200, 403),
+        ("/films%2Fone.mp4", 403, 200, 403),
+        ("/posters/../films/one.mp4", 400, 400, 400),
+        ("/posters/%2E%2E/films/one.mp4", 400, 400, 400),
+    ] {
+        assert_eq!(
+            client.ask("GET", target, &[]).await.status,
+            unsigned,
+            "{target}"
+        );
+        assert_eq!(
+            statuses(target, &mut client).await,
+            [rsa, ecdsa],
+            "{target}"
+        );
+    }
+    // The top of an origin leads to the page about it, and the signature goes along.
+    let link = Link::of_ours("/films/", Some("/*"), KEYS[0], LATER);
+    let found = link.ask(&mut client, "GET", &[]).await;
+    assert_eq!(found.status, 303);
+    let location = found.header("location").unwrap();
+    assert!(
+        location.starts_with("/-/?prefix=films/&Policy="),
+        "{location}"
+    );
+}
+
+#[test]
+fn keys_of_an_origin_that_are_not_there_are_a_fault_and_never_an_open_door() {
+    let output = command(&[
+        "serve",
+        "--origin",
+        "/films=s3://films?keys=KNONE",
+        "--origin",
+        "/posters=s3://films?keys=none",
+    ])
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("keys=KNONE"), "{told}");
+    assert!(told.contains("a key of S3REEL_SIGNED_URL_KEYS"), "{told}");
+    assert!(!told.contains("/posters"), "{told}");
+    assert_eq!(told.matches("S3REEL_").count(), 2, "{told}");
+}
