@@ -120,8 +120,10 @@ async fn a_stampede_is_one_download() {
         service.figure("s3reel_requests_in_flight").await > 39.5
     })
     .await;
-    // The first call hangs until all wait for it, and is made again.
-    until("one of them asks S3", async || origin.asked().len() == 1).await;
+    // The first call hangs until all wait for it, and is made again: by one of them, though on a busy
+    // machine more than once before all are there.
+    until("one of them asks S3", async || !origin.asked().is_empty()).await;
+    let hung = origin.asked().len();
     gate.store(true, Ordering::Relaxed);
     let whole = content(1, length);
     let mut collapsed = 0;
@@ -137,9 +139,13 @@ async fn a_stampede_is_one_download() {
         .iter()
         .map(|asked| asked.header("range").unwrap())
         .collect();
-    assert!(asked.len() <= length / (8 * MIB) + 2 + 1 + 1, "{ranges:?}");
-    // What was sent once more is the call that hung.
-    assert!(sent.load(Ordering::Relaxed) <= length + MIB);
+    assert!(hung <= 4, "{ranges:?}");
+    assert!(
+        asked.len() <= length / (8 * MIB) + 2 + 1 + hung,
+        "{ranges:?}"
+    );
+    // What was sent once more are the calls that hung.
+    assert!(sent.load(Ordering::Relaxed) <= length + hung * MIB);
 }
 
 #[tokio::test]

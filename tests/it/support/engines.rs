@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -133,10 +133,13 @@ async fn chromium(home: &Path) -> Stage {
             "profile.default_content_setting_values.automatic_downloads": 1,
         },
     });
-    let mut driver = command("chromedriver", "chromium-driver", home);
-    driver.arg("--port=0").stdout(Stdio::piped());
-    let mut driver = Process::start(driver);
-    let port = driver.told("started successfully on port ");
+    let (mut driver, port) = started(|| {
+        let mut driver = command("chromedriver", "chromium-driver", home);
+        driver.arg("--port=0").stdout(Stdio::piped());
+        let mut driver = Process::start(driver);
+        let port = driver.told("started successfully on port ")?;
+        Some((driver, port))
+    });
     let mut capabilities = Capabilities::new();
     capabilities.insert("goog:chromeOptions".to_owned(), options);
     let page = session(port, capabilities).await;
@@ -186,7 +189,7 @@ async fn webkit(home: &Path) -> Stage {
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let mut screen = Process::start(screen);
-    let display = format!(":{}", screen.told(""));
+    let display = format!(":{}", screen.told("").expect("a display"));
     let mut driver = command("WebKitWebDriver", "webkit2gtk-driver", home);
     driver
         .args(["--port=0", "--host=127.0.0.1"])
@@ -214,6 +217,16 @@ async fn webkit(home: &Path) -> Stage {
         // Its screen ends after it.
         processes: vec![driver, screen],
     }
+}
+
+/// How often a driver is started that ends at once.
+const STARTS: usize = 5;
+
+/// A driver and its port. One takes a free port of IPv6 and then wants the same of IPv4, which another
+/// test's connection may have; it ends then, and is started again.
+fn started(start: impl FnMut() -> Option<(Process, u16)>) -> (Process, u16) {
+    let mut started = std::iter::repeat_with(start).take(STARTS).flatten();
+    started.next().expect("a driver that tells its port")
 }
 
 /// The browser that comes with WebKitGTK. Its folder has the machine's kind in its name.
@@ -282,8 +295,9 @@ impl Process {
         }
     }
 
-    /// Waits until it prints a number after the words `before`, at the end of a line.
-    fn told(&mut self, before: &'static str) -> u16 {
+    /// Waits until it prints a number after the words `before`, at the end of a line; `None` if it ends
+    /// without that.
+    fn told(&mut self, before: &'static str) -> Option<u16> {
         let stdout = self.child.stdout.take().expect("its output");
         let (told, number) = channel();
         // Someone has to go on reading, or it would wait for room in the pipe.
@@ -295,7 +309,11 @@ impl Process {
                 }
             }
         });
-        number.recv_timeout(PATIENCE).expect("a number")
+        match number.recv_timeout(PATIENCE) {
+            Ok(number) => Some(number),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("it does not tell its number"),
+        }
     }
 
     /// The port that it listens on: of the sockets that listen, the one that it has open (proc(5)).
