@@ -156,7 +156,8 @@ impl BlockBody {
         let goes_on = self.window.ahead() > 0;
         let most = |before: Option<RunSoFar>| {
             let before = before.filter(|run| !is_first && (goes_on || run.viewers > 1));
-            opened.run(index, last, before.map(|run| run.blocks))
+            let most = opened.run(index, last, before.map(|run| run.blocks));
+            self.engine.of_one_tier(&self.identity, index, most)
         };
         let blocks = Arc::clone(&self.engine.blocks);
         let found = blocks.find(&self.identity, self.identity.length(), index, most);
@@ -209,8 +210,10 @@ impl BlockBody {
             return;
         }
         let (window, last) = (self.window, self.last_index());
-        let most =
-            |before: Option<RunSoFar>| window.run(missing, last, before.map(|run| run.blocks));
+        let most = |before: Option<RunSoFar>| {
+            let most = window.run(missing, last, before.map(|run| run.blocks));
+            self.engine.of_one_tier(&self.identity, missing, most)
+        };
         match blocks.find(&self.identity, self.identity.length(), missing, most) {
             Found::Begun(_, interest, run) => {
                 self.ahead = Some(interest);

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::CacheConfig;
 use super::directory::{Directory, Entry, Known, Landing, Question};
-use super::disk::DiskTier;
+use super::disk::{BlockName, DiskTier};
 use super::identity::{ObjectIdentity, object_on_disk};
 use super::store::Store;
 use crate::object::{ObjectKey, Representation};
@@ -186,12 +186,14 @@ impl Engine {
     /// Forgets what is known of a key, and its blocks.
     pub fn purge(&self, key: &ObjectKey) {
         self.directory.forget(key);
+        // From below, or what is forgotten above would come again.
+        if let Some(disk) = &self.disk {
+            let gone = disk.forget(object_on_disk(&self.origin, key));
+            let disk = Arc::clone(disk);
+            self.runtime.spawn_blocking(move || disk.remove(&gone));
+        }
         self.blocks
             .forget(|identity| identity.is_of(&self.origin, key));
-        if let Some(disk) = &self.disk {
-            let (disk, object) = (Arc::clone(disk), object_on_disk(&self.origin, key));
-            self.runtime.spawn_blocking(move || disk.forget(object));
-        }
     }
 
     /// The budget of calls that are made again.
@@ -200,11 +202,29 @@ impl Engine {
         &self.budget
     }
 
+    /// What a block is called on disk.
+    pub(super) fn on_disk(&self, identity: &ObjectIdentity, index: u64) -> BlockName {
+        identity.on_disk(index.saturating_mul(self.blocks.block_size()))
+    }
+
+    /// Of `most` blocks from `index` on, as many as are all on disk or all not: they come from one place,
+    /// so that one's trouble is not the other's.
+    #[must_use]
+    pub fn of_one_tier(&self, identity: &ObjectIdentity, index: u64, most: u64) -> u64 {
+        if self.disk.is_none() {
+            return most;
+        }
+        let first = self.is_on_disk(identity, index);
+        let is_other =
+            |&number: &u64| self.is_on_disk(identity, index.saturating_add(number)) != first;
+        (1..most).find(is_other).unwrap_or(most)
+    }
+
     /// Whether a block is on disk, as far as is known.
     #[must_use]
     pub fn is_on_disk(&self, identity: &ObjectIdentity, index: u64) -> bool {
         let disk = self.disk.as_ref();
-        disk.is_some_and(|disk| disk.has(&identity.on_disk(index)))
+        disk.is_some_and(|disk| disk.has(&self.on_disk(identity, index)))
     }
 
     /// Takes note that a version is not there any more.

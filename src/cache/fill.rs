@@ -105,13 +105,12 @@ impl Engine {
             return Ok(Next::More);
         };
         while let Some(length) = run.next_length() {
-            let name = identity.on_disk(run.numbers().start);
+            let name = self.on_disk(identity, run.numbers().start);
             if !disk.has(&name) {
                 return Ok(Next::More);
             }
-            let disk = Arc::clone(disk);
-            let reading = tokio::task::spawn_blocking(move || disk.read(&name, length));
-            let Ok(Some(block)) = Unwanted::new(run).or(reading).await? else {
+            let reading = disk.read(name, length);
+            let Some(block) = Unwanted::new(run).or(reading).await? else {
                 return Ok(Next::More);
             };
             let next = run.push(&block);
@@ -171,7 +170,7 @@ impl Engine {
     fn keep_on_disk(&self, identity: &ObjectIdentity, run: &mut BlockRun) {
         for (number, block) in run.take_completed() {
             if let Some(disk) = &self.disk {
-                disk.keep(identity.on_disk(number), block.pieces());
+                disk.keep(self.on_disk(identity, number), block.pieces());
             }
         }
     }

@@ -63,9 +63,9 @@ impl ObjectIdentity {
         self.0.origin == *origin && self.0.key == *key
     }
 
-    /// What one of its blocks is called on disk.
+    /// What the block is called on disk that begins at this position.
     #[must_use]
-    pub fn on_disk(&self, index: u64) -> BlockName {
+    pub fn on_disk(&self, position: u64) -> BlockName {
         let parts = &*self.0;
         let (object, version) = parts.on_disk.get_or_init(|| {
             let version = parts.pin.version().map_or("", VersionId::as_str);
@@ -82,7 +82,7 @@ impl ObjectIdentity {
         BlockName {
             object: *object,
             version: *version,
-            index,
+            position,
         }
     }
 

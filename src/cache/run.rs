@@ -154,7 +154,6 @@ impl<O: Clone + Eq + Hash, E: Clone> Run<O, E> {
         self.published = 0;
         self.blocks.pop_front();
         let key = self.key(self.next);
-        self.completed.push((self.next, Arc::clone(block)));
         self.next = self.next.saturating_add(1);
         block.end(Phase::Ready);
         let store = Arc::clone(&self.store);
@@ -162,6 +161,7 @@ impl<O: Clone + Eq + Hash, E: Clone> Run<O, E> {
         if Store::is_current(&inner, &key, block) {
             let bytes = size(block.length());
             inner.filling = inner.filling.saturating_sub(bytes);
+            self.completed.push((key.index, Arc::clone(block)));
             inner.queue.insert(key, bytes);
         }
         // Under the lock, so that nobody can join in between.

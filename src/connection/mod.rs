@@ -146,7 +146,6 @@ impl Connection {
             self.head_deadline = None;
             self.has_begun = false;
             self.turn.request_came();
-            self.outlet.expect_head();
         }
     }
 

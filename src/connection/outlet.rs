@@ -7,9 +7,10 @@
 //!
 //! This holds what it promises only while the server does as follows, which tests pin:
 //!
-//! - it asks a body for its first piece before it writes the head, or has written nothing else
-//!   since the request;
-//! - it hands all it has to `poll_write`, head first, and calls `poll_flush` when all was accepted;
+//! - it asks a body for its first piece before it writes the head, or writes it to its end first;
+//! - between the handler's end and that first piece it writes nothing;
+//! - it hands all it has to `poll_write`, an older answer's end and then the head, and calls
+//!   `poll_flush` when all was accepted;
 //! - it asks for no more while the body says that it is not ready, and asks again when woken;
 //! - it ends the connection when the body fails.
 
@@ -49,6 +50,8 @@ struct Sending {
     queue: VecDeque<Bytes>,
     /// Bytes in `queue`.
     queued: usize,
+    /// What is queued has memory of its own.
+    is_gathered: bool,
     /// Bytes of body that the viewer took and nobody was told of.
     taken: usize,
     /// The body waits until its head has left.
@@ -62,7 +65,7 @@ struct Sending {
 /// Where the head of the answer is whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Head {
-    /// Nothing was written since the request.
+    /// Nothing was written since the answer was handed to the server.
     Awaited,
     /// Something was, and the server may have more before the body.
     Leaving,
@@ -82,6 +85,7 @@ impl Outlet {
                 rest_of_head: Bytes::new(),
                 queue: VecDeque::new(),
                 queued: 0,
+                is_gathered: false,
                 taken: 0,
                 is_awaited: false,
                 pace: Pace::new(limits),
@@ -101,12 +105,13 @@ impl Outlet {
         let mut sending = self.sending.borrow_mut();
         sending.queued = sending.queued.saturating_add(piece.len());
         sending.queue.push_back(piece);
+        sending.is_gathered = false;
     }
 
     /// Copies what is queued, which may be small parts of something large.
     pub fn gather(&self) {
         let mut sending = self.sending.borrow_mut();
-        if sending.queued == 0 {
+        if sending.queued == 0 || sending.is_gathered {
             return;
         }
         let mut gathered = BytesMut::with_capacity(sending.queued);
@@ -115,6 +120,7 @@ impl Outlet {
             .drain(..)
             .for_each(|piece| gathered.extend(piece));
         sending.queue.push_back(gathered.freeze());
+        sending.is_gathered = true;
     }
 
     /// Forgets the body's bytes that were not taken: they come again.
@@ -141,7 +147,12 @@ impl Outlet {
         }
         match sending.stream.poll_write_ready(cx) {
             Poll::Pending => self.account(&mut sending, cx, Poll::Pending).map_ok(|_| ()),
-            ready @ Poll::Ready(_) => ready,
+            ready @ Poll::Ready(_) => {
+                if sending.queued == 0 {
+                    sending.pace.has_nothing_to_take();
+                }
+                ready
+            }
         }
     }
 
@@ -158,8 +169,9 @@ impl Outlet {
         self.poll_drain(&mut sending, cx)
     }
 
-    /// A request came: its answer begins with a head.
-    pub(super) fn expect_head(&self) {
+    /// An answer is handed to the server now, whose body comes this way: its head comes first. Not
+    /// sooner, since the end of the answer before may leave while this one is made.
+    pub fn expect_head(&self) {
         self.sending.borrow_mut().head = Head::Awaited;
     }
 

@@ -85,6 +85,11 @@ impl Pace {
         since.checked_add(self.limits.timeout)
     }
 
+    /// The viewer would take more, and there is nothing: what comes now is not its doing.
+    pub const fn has_nothing_to_take(&mut self) {
+        self.waiting_since = None;
+    }
+
     /// The viewer took bytes. The clock is asked only if it was waited for.
     ///
     /// # Errors

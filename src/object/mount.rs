@@ -207,6 +207,13 @@ impl<T> Routes<T> {
         })
     }
 
+    /// The host of a request, if anything is mounted for it alone.
+    #[must_use]
+    pub fn own_host(&self, host: Option<&HostName>) -> Option<&HostName> {
+        let mut hosts = self.0.iter().filter_map(|(mount, _)| mount.host.as_ref());
+        hosts.find(|own| Some(*own) == host)
+    }
+
     /// All, in the order in which they are looked at.
     pub fn iter(&self) -> impl Iterator<Item = (&Mount, &T)> {
         self.0.iter().map(|(mount, what)| (mount, what))

@@ -161,8 +161,9 @@ impl Reloading {
 
     /// Reads the files, and puts their keys in force or says why not. Blocks while it reads.
     pub fn reload(&self, reason: Reason) {
-        let texts = self.files.texts().map_err(|error| error.to_string());
+        // First, or what was read before a change could be put in force after it.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let texts = self.files.texts().map_err(|error| error.to_string());
         let is_new = last.as_ref() != Some(&texts);
         // The first look finds what was read at start, unless that has changed since.
         if reason == Reason::Told || is_new {

@@ -13,7 +13,7 @@ use crate::cache::engine::{AskedOrigin, Blocks, Tiers};
 use crate::cache::{CacheConfig, Cached, Engine};
 use crate::storage::ObjectReader;
 use crate::storage::capability;
-use crate::storage::gate::{Gate, Gated};
+use crate::storage::gate::{Gate, Gated, GatedLister};
 use crate::storage::health::OriginHealth;
 use crate::storage::resume::Resuming;
 use crate::storage::retry::RetryBudget;
@@ -58,9 +58,13 @@ impl Readers {
         let Opened { reader, lister } = self.source.open(read_for, &self.health, &self.metrics);
         let reader = capability::honest(reader);
         let gated = Arc::new(Gated::new(reader, Arc::clone(&self.gate)));
+        let lister = GatedLister::new(lister, Arc::clone(&self.gate), self.total);
         let (metrics, budget) = (Arc::clone(&self.metrics), Arc::clone(&self.budget));
         let reader = Arc::new(Resuming::new(gated, metrics, budget, self.total));
-        Opened { reader, lister }
+        Opened {
+            reader,
+            lister: Box::new(lister),
+        }
     }
 }
 

@@ -52,6 +52,22 @@ impl PublicUrl {
         }
     }
 
+    /// The address of origins that are served under a host of their own: the same scheme, port and path
+    /// with that host.
+    #[must_use]
+    pub fn under(&self, host: &str) -> Self {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("https", &self.0));
+        let authority_end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(authority_end);
+        let behind_name = authority.rfind(']').map_or(0, |end| end.saturating_add(1));
+        let named = authority.get(behind_name..).unwrap_or_default();
+        let port = named.find(':').and_then(|colon| named.get(colon..));
+        Self(format!(
+            "{scheme}://{host}{}{path}",
+            port.unwrap_or_default()
+        ))
+    }
+
     /// Without a `/` at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -68,6 +84,27 @@ impl fmt::Display for PublicUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_of_its_own_has_the_same_scheme_port_and_path() {
+        for (text, host, expected) in [
+            ("https://media.example", "b.example", "https://b.example"),
+            (
+                "http://media.example:8080/a/b",
+                "b.example",
+                "http://b.example:8080/a/b",
+            ),
+            (
+                "https://[2001:db8::1]:8443/a",
+                "[::1]",
+                "https://[::1]:8443/a",
+            ),
+            ("https://[2001:db8::1]", "b.example", "https://b.example"),
+        ] {
+            let url = PublicUrl::parse(text).unwrap();
+            assert_eq!(url.under(host).as_str(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn an_address_is_written_as_links_have_it() {

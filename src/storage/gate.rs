@@ -1,5 +1,6 @@
 //! How many calls may wait for S3 at once.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +9,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::error::{ReadError, ReadErrorKind};
-use super::{BoxFuture, Capabilities, ObjectHead, ObjectRead, ObjectReader, ReadRequest};
+use super::{
+    BoxFuture, Capabilities, ListRequest, Listing, ObjectHead, ObjectLister, ObjectRead,
+    ObjectReader, ReadRequest,
+};
 use crate::object::ObjectKey;
 
 /// How long a call may queue. A queue that is longer than a moment only adds to what viewers wait.
@@ -39,11 +43,12 @@ impl Gate {
     ///
     /// # Errors
     /// [`ReadErrorKind::Overloaded`] when that was not enough, or too many wait.
-    pub async fn pass(&self, key: &ObjectKey) -> Result<SemaphorePermit<'_>, ReadError> {
+    pub async fn pass(&self, what: impl Display) -> Result<SemaphorePermit<'_>, ReadError> {
         if let Ok(permit) = self.open.try_acquire() {
             return Ok(permit);
         }
-        let turned_away = || ReadError::new(ReadErrorKind::Overloaded, format!("a call for {key}"));
+        let turned_away =
+            || ReadError::new(ReadErrorKind::Overloaded, format!("a call for {what}"));
         let place = Place::take(&self.waiting);
         if place.behind >= self.most_waiting {
             return Err(turned_away());
@@ -85,6 +90,32 @@ impl Gated {
     #[must_use]
     pub const fn new(inner: Arc<dyn ObjectReader>, gate: Arc<Gate>) -> Self {
         Self { inner, gate }
+    }
+}
+
+/// A lister whose calls go through the same gate, each within a time.
+pub struct GatedLister {
+    inner: Box<dyn ObjectLister>,
+    gate: Arc<Gate>,
+    total: Duration,
+}
+
+impl GatedLister {
+    /// Puts a gate before a lister, whose calls have `total`.
+    #[must_use]
+    pub const fn new(inner: Box<dyn ObjectLister>, gate: Arc<Gate>, total: Duration) -> Self {
+        Self { inner, gate, total }
+    }
+}
+
+impl ObjectLister for GatedLister {
+    fn list(&self, request: ListRequest) -> BoxFuture<'_, Result<Listing, ReadError>> {
+        Box::pin(async move {
+            let target = format!("the listing of {}", request.prefix);
+            let _permit = self.gate.pass(&target).await?;
+            let listing = timeout(self.total, self.inner.list(request)).await;
+            listing.unwrap_or_else(|_| Err(ReadError::new(ReadErrorKind::TimedOut, target)))
+        })
     }
 }
 

@@ -41,7 +41,7 @@ async fn livez() -> HttpResponse {
 
 /// 503 while starting or draining.
 async fn readyz(shared: web::Data<Arc<Shared>>) -> HttpResponse {
-    let (status, text) = readiness(&shared);
+    let (status, text) = readiness(&shared, Told::Origins);
     plain(status, text)
 }
 
@@ -115,10 +115,19 @@ async fn metrics(shared: web::Data<Arc<Shared>>) -> HttpResponse {
     }
 }
 
+/// How much readiness tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The phase, and a single origin's state: viewers may see it.
+    Phase,
+    /// The state of each origin by its name.
+    Origins,
+}
+
 /// Status and text of the readiness answer. It stays ready with S3 down, since another instance
 /// could not do better; the text tells.
 #[must_use]
-pub fn readiness(shared: &Shared) -> (StatusCode, String) {
+pub fn readiness(shared: &Shared, told: Told) -> (StatusCode, String) {
     let phase = shared.lifecycle.phase();
     let status = match phase {
         Phase::Serving => StatusCode::OK,
@@ -131,7 +140,7 @@ pub fn readiness(shared: &Shared) -> (StatusCode, String) {
         && **mount == Mount::default()
     {
         lines.push(format!("{}: {}", only.kind, only.health.state().as_str()));
-    } else {
+    } else if told == Told::Origins {
         lines.extend(origins.iter().map(|(_, origin)| {
             let state = origin.health.state().as_str();
             format!("origin {}: {state}", origin.name)

@@ -1,6 +1,7 @@
 //! Whether a request may be answered at all: the decision about its signature, taken before
 //! anything is looked up, in memory or in S3.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{COOKIE, HeaderValue, RANGE};
 
 use super::problem::ServeError;
+use crate::object::mount::HostName;
 use crate::semantics::RangesSpecifier;
 use crate::signing::decision::{Asked, Decision, Grant};
 use crate::signing::{Access, Claims, CurrentKeys, Duplicated, PublicUrl, Resource};
@@ -25,6 +27,18 @@ pub struct SignedUrls {
     /// let through; default none. Longer lets films that began in time go on, and links that were
     /// passed on be used that much longer.
     pub grace: Duration,
+}
+
+/// What a request has to be let in to.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Who may have it.
+    pub access: &'a Access,
+    /// The host that it is served under alone, as the settings have it: the same path under another
+    /// host is something else.
+    pub host: Option<&'a HostName>,
+    /// The viewer's address, if nobody could have made it up.
+    pub viewer: Option<IpAddr>,
 }
 
 /// Whom an answer is for.
@@ -74,14 +88,14 @@ impl Admission {
 /// [`ServeError::Forbidden`], the same whatever is wrong, or [`ServeError::Duplicated`].
 pub fn admit(
     signed: Option<&SignedUrls>,
-    access: &Access,
+    wanted: Wanted<'_>,
     request: &HttpRequest,
     record: &mut AccessRecord,
 ) -> Result<Admission, ServeError> {
     let Some(signed) = signed else {
         return Ok(Admission::as_asked(request));
     };
-    if *access == Access::Public {
+    if *wanted.access == Access::Public {
         record.decided("public", None);
         return Ok(Admission::as_asked(request));
     }
@@ -92,7 +106,7 @@ pub fn admit(
             return Err(ServeError::Duplicated(duplicated));
         }
     };
-    let Decision { outcome, key } = decide(signed, access, &claims, request, &admission, record);
+    let Decision { outcome, key } = decide(signed, wanted, &claims, request, &admission, record);
     let result = match outcome {
         Ok(Grant::InTime) => "allowed",
         Ok(Grant::Late) => "allowed_late",
@@ -119,28 +133,31 @@ fn claims(request: &HttpRequest) -> Result<(Claims, Admission), Duplicated> {
 
 fn decide(
     signed: &SignedUrls,
-    access: &Access,
+    wanted: Wanted<'_>,
     claims: &Claims,
     request: &HttpRequest,
     admission: &Admission,
     record: &AccessRecord,
 ) -> Decision {
-    let base = signed.public_url.as_str();
     let path = request.uri().path();
+    let own = wanted
+        .host
+        .map(|host| signed.public_url.under(host.as_str()));
+    let base = own.as_ref().unwrap_or(&signed.public_url).as_str();
     let resource = Resource::new(base, path, admission.query.as_deref());
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let asked = Asked {
         resource: &resource,
         // A clock that is before 1970 is broken, and opens nothing.
         now: now.map_or(u64::MAX, |now| now.as_secs()),
-        viewer: record.viewer(),
+        viewer: wanted.viewer,
         grace: if record.route == Route::Object && continues(request) {
             signed.grace.as_secs()
         } else {
             0
         },
     };
-    signed.keys.verifier().decide(access, claims, &asked)
+    signed.keys.verifier().decide(wanted.access, claims, &asked)
 }
 
 /// Whether a request is for a part of something, as those for a film that plays are.

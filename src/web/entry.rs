@@ -7,7 +7,7 @@ use actix_web::http::header::HOST;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::admission::{Admission, Audience, admit};
+use super::admission::{Admission, Audience, Wanted, admit};
 use super::body::ViewerBody;
 use super::extract::Want;
 use super::origin::WorkerOrigin;
@@ -15,6 +15,7 @@ use super::problem::ServeError;
 use super::respond::{ObjectReply, Reply, respond};
 use super::streams::Intent;
 use super::{Browse, CorsPolicy, Hosts, Worker, decide, extract, page};
+use crate::object::mount::HostName;
 use crate::object::{KeyError, RequestKey};
 use crate::signing::Access;
 use crate::telemetry::{AccessRecord, RequestId, Route};
@@ -58,6 +59,8 @@ struct Target<'w> {
     place: Place<'w>,
     /// What the origin says about pages; `None` where there is none.
     cors: Option<&'w CorsPolicy>,
+    /// The request's host, if anything is served under that alone.
+    host: Option<&'w HostName>,
 }
 
 enum Place<'w> {
@@ -72,8 +75,22 @@ enum Place<'w> {
 }
 
 impl<'w> Target<'w> {
+    fn wanted<'a>(
+        &'a self,
+        request: &HttpRequest,
+        worker: &Worker,
+        access: &'a Access,
+    ) -> Wanted<'a> {
+        Wanted {
+            access,
+            host: self.host,
+            viewer: worker.shared.config.trusted_proxies.proven(request),
+        }
+    }
+
     fn of(request: &HttpRequest, worker: &'w Worker) -> Self {
         let host = extract::host(request);
+        let own_host = worker.origins.own_host(host.as_ref());
         let path = request.uri().path();
         if path
             .strip_prefix('/')
@@ -82,17 +99,20 @@ impl<'w> Target<'w> {
             return Self {
                 place: Place::Reserved,
                 cors: page::listed(request, worker).map(|found| &found.what.origin.cors),
+                host: own_host,
             };
         }
         let nowhere = |error| Self {
             place: Place::Nowhere(error),
             cors: None,
+            host: own_host,
         };
         if path == "/" {
             let found = worker.origins.select(host.as_ref(), "");
             return Self {
                 place: Place::Top(String::new()),
                 cors: found.map(|found| &found.what.origin.cors),
+                host: own_host,
             };
         }
         let key = match RequestKey::from_path(path) {
@@ -106,6 +126,14 @@ impl<'w> Target<'w> {
         let Some(found) = worker.origins.select(host.as_ref(), key.as_str()) else {
             return nowhere(None);
         };
+        // Servers that take `//` for `/` would have this below another mount than we do, whose access
+        // may be another.
+        if let Some(collapsed) = collapsed(key.as_str()) {
+            let elsewhere = worker.origins.select(host.as_ref(), &collapsed);
+            if elsewhere.is_none_or(|elsewhere| elsewhere.mount != found.mount) {
+                return nowhere(None);
+            }
+        }
         let place = match found.rest {
             "" => Place::Top(found.mount.path.as_str().to_owned()),
             rest => Place::Object(found.what, rest.to_owned()),
@@ -113,8 +141,20 @@ impl<'w> Target<'w> {
         Self {
             place,
             cors: Some(&found.what.origin.cors),
+            host: own_host,
         }
     }
+}
+
+/// A key as servers have it that take several `/` for one, if it is another.
+fn collapsed(key: &str) -> Option<String> {
+    if !key.starts_with('/') && !key.contains("//") {
+        return None;
+    }
+    let is_folder = key.ends_with('/');
+    let segments: Vec<_> = key.split('/').filter(|part| !part.is_empty()).collect();
+    let end = if is_folder { "/" } else { "" };
+    Some(format!("{}{end}", segments.join("/")))
 }
 
 fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
@@ -170,24 +210,48 @@ async fn answer(
             return Ok(page::health(which, &worker.shared));
         }
         let access = page::access(request, worker);
-        let admission = enter(request, worker, record, audience, access)?;
+        let admission = enter(
+            request,
+            worker,
+            record,
+            audience,
+            target.wanted(request, worker, access),
+        )?;
         return page::answer(request, worker, &admission, rest).await;
     }
     match &target.place {
         Place::Nowhere(Some(error)) => Err(ServeError::Key(*error)),
         Place::Nowhere(None) | Place::Reserved => {
-            enter(request, worker, record, audience, &Access::AnyKey)?;
+            enter(
+                request,
+                worker,
+                record,
+                audience,
+                target.wanted(request, worker, &Access::AnyKey),
+            )?;
             Err(ServeError::NothingHere)
         }
         Place::Top(below) => {
-            let admission = enter(request, worker, record, audience, &Access::AnyKey)?;
+            let admission = enter(
+                request,
+                worker,
+                record,
+                audience,
+                target.wanted(request, worker, &Access::AnyKey),
+            )?;
             match worker.shared.config.browse {
                 Browse::On => Ok(Reply::SeeOther(admission.link(&page::address_of(below)))),
                 Browse::Off => Err(ServeError::NothingHere),
             }
         }
         Place::Object(origin, name) => {
-            enter(request, worker, record, audience, &origin.origin.access)?;
+            enter(
+                request,
+                worker,
+                record,
+                audience,
+                target.wanted(request, worker, &origin.origin.access),
+            )?;
             object(request, worker, origin, name, record.viewer()).await
         }
     }
@@ -199,14 +263,14 @@ fn enter(
     worker: &Worker,
     record: &mut AccessRecord,
     audience: &mut Audience,
-    access: &Access,
+    wanted: Wanted<'_>,
 ) -> Result<Admission, ServeError> {
     let signed = worker.shared.config.signed_urls.as_ref();
-    if signed.is_some() && *access != Access::Public {
+    if signed.is_some() && *wanted.access != Access::Public {
         // Also of a refusal: no address that may be signed is told to others.
         *audience = Audience::Signed;
     }
-    admit(signed, access, request, record)
+    admit(signed, wanted, request, record)
 }
 
 async fn object(

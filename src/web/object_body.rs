@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::decide::OpenBody;
 use crate::connection::Outlet;
-use crate::storage::error::ReadError;
+use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
 use crate::storage::{Body, ObjectBody, Paused};
 
 /// How long a viewer may take nothing while little has been sent. One that stops there wanted the
@@ -129,6 +129,12 @@ impl ObjectContent {
             match self.poll_piece(cx, usize::MAX) {
                 Poll::Ready(Some(Ok(piece))) => outlet.push(piece),
                 Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
+                // The server is not told how many bytes come, so it does not close the connection
+                // after fewer.
+                Poll::Ready(None) if self.remaining > 0 => {
+                    let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
+                    self.end = Some(Err(ReadError::new(kind, "a body that ends early")));
+                }
                 Poll::Ready(None) => self.end = Some(Ok(())),
                 Poll::Pending => return,
             }

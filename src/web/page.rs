@@ -7,6 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 
+use super::admin::Told;
 use super::admission::Admission;
 use super::problem::ServeError;
 use super::respond::{Reply, Text};
@@ -78,7 +79,8 @@ pub async fn answer(
 #[must_use]
 pub fn health(which: &str, shared: &Shared) -> Reply {
     let (status, text) = match which {
-        "readyz" => admin::readiness(shared),
+        // Names of origins are told to who runs us, on the admin listener.
+        "readyz" => admin::readiness(shared, Told::Phase),
         _ => (StatusCode::OK, "ok\n".to_owned()),
     };
     Reply::Text(Text {

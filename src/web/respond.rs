@@ -220,8 +220,9 @@ impl<'a> Answer<'a> {
         promised: u64,
     ) -> HttpResponse<ViewerBody> {
         let outlet = self.outlet();
-        if outlet.is_some() {
+        if let Some(outlet) = &outlet {
             builder.no_chunking(promised);
+            outlet.expect_head();
         }
         let content = ObjectContent::new(body, promised, outlet.clone());
         let pauses = Rc::clone(&self.worker.pauses);

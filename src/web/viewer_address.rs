@@ -69,6 +69,15 @@ impl TrustedProxies {
         Some(self.first_stranger(peer, &x_forwarded_for, &forwarded))
     }
 
+    /// The same, if it is certain: `None` where a proxy hides whom it was asked by, or where the fields
+    /// that tell it differ, and a proxy's own address would have to do. Access must not rest on that.
+    #[must_use]
+    pub fn proven(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let viewer = self.viewer(request)?;
+        let is_proxy = self.trust(viewer);
+        (!is_proxy).then_some(viewer)
+    }
+
     /// The nearest address that is no proxy of ours. Where both fields are sent and differ, one of
     /// them was sent by the viewer and passed on by a proxy that knows the other only; which one
     /// cannot be told, so the proxy itself has to answer for the viewer.

@@ -49,15 +49,15 @@ async fn filled(s3: &TestS3) -> tempfile::TempDir {
     .await;
     drop(service);
     // The folder is free when the service has ended to the last.
-    until("the folder is free", async || {
-        let lock = fs::File::options()
-            .write(true)
-            .open(folder.path().join("s3reel-blocks-1/lock"))
-            .unwrap();
-        lock.try_lock().is_ok()
-    })
-    .await;
+    until("the folder is free", async || is_free(folder.path())).await;
     folder
+}
+
+/// Whether no process has the folder.
+fn is_free(folder: &Path) -> bool {
+    let lock = folder.join("s3reel-blocks-1/lock");
+    let lock = fs::File::options().write(true).open(lock).unwrap();
+    lock.try_lock().is_ok()
 }
 
 /// All files with blocks.
@@ -233,4 +233,29 @@ async fn a_process_that_is_killed_while_it_writes_leaves_no_wrong_byte() {
     let whole = viewer.ask("GET", "/film.mp4", &[]).await;
     assert!(whole.body == content(1, length), "other bytes");
     assert!(!blocks(folder.path()).is_empty());
+}
+
+#[tokio::test]
+async fn blocks_of_another_size_are_never_taken_for_others() {
+    let s3 = TestS3::embedded().await;
+    // Of three blocks, and of one and a half of twice the size: the second of each are as long.
+    let length = 3 * MIB;
+    s3.put("film.mp4", content(1, length)).await;
+    let folder = tempfile::tempdir().unwrap();
+    for (size, blocks) in [(1_u64 << 20, 3.0), (2 << 20, 2.0), (1 << 20, 0.0)] {
+        let service = TestService::with(&s3, |config| {
+            on_disk(folder.path())(config);
+            config.cache.block_size = size;
+        })
+        .await;
+        let whole = service.get("/film.mp4", &[]).await;
+        assert!(whole.body == content(1, length), "other bytes");
+        until("it has been written", async || {
+            let dealt = written(&service, "written").await + read(&service, "read").await;
+            dealt >= blocks
+        })
+        .await;
+        drop(service);
+        until("the folder is free", async || is_free(folder.path())).await;
+    }
 }

@@ -1,9 +1,17 @@
 //! How answers leave: past the server's own buffer, head and body together, exactly accounted for.
 //! What this takes for granted of the framework is pinned here.
 
-use tokio::net::TcpSocket;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::support::{Client, Response, TestS3, TestService, content, in_time, until};
+use tokio::net::TcpSocket;
+use tokio::sync::Semaphore;
+
+use crate::support::scripted::answer;
+
+use crate::support::{
+    Asked, Client, Response, Scripted, Step, TestS3, TestService, content, in_time, until,
+};
 
 const LENGTH: usize = 3_000_001;
 
@@ -163,7 +171,7 @@ async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a
             let left = length_of_parts - of_parts.len();
             of_parts.extend(in_time("bytes", parts.take(left.min(2_000_000))).await);
             // The viewer's own doing, and long enough that what it has not taken is given back.
-            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+            tokio::time::sleep(Duration::from_millis(400)).await;
         }
         assert!(film == content(1, length), "other bytes");
         let behind_head = |from: usize| {
@@ -186,4 +194,54 @@ async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a
             "second part"
         );
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_late_waits_for_its_head_however_long_the_one_before_took_to_leave() {
+    let whole = content(1, LENGTH);
+    let gate = Arc::new(Semaphore::new(0));
+    let (open, film) = (Arc::clone(&gate), whole.clone());
+    let origin = Scripted::start(move |asked: &Asked| {
+        let fields = [("ETag", "\"1\""), ("Content-Type", "video/mp4")];
+        let answer = answer("200 OK", &fields, &film);
+        if asked.line.contains("late") {
+            return vec![Step::Until(Arc::clone(&open)), answer];
+        }
+        vec![answer]
+    })
+    .await;
+    let service = TestService::at_address(origin.address(), |config| {
+        config.s3.timeouts.first_byte = Duration::from_mins(1);
+    })
+    .await;
+    let mut viewer = narrow(&service).await;
+    // The first body goes through the server, which ends it while the end lies in its buffer.
+    let through = [("Expect", "100-continue")];
+    viewer.request("GET", "/film.mp4", &through).await;
+    viewer.request("OPTIONS", "/film.mp4", &[]).await;
+    viewer.request("GET", "/late.mp4", &[]).await;
+    let (_, status) = viewer.head().await;
+    assert_eq!(status, 100);
+    // The viewer reads so slowly that the end of the first answer, and the second, are still on their
+    // way when the third is asked for.
+    let (_, status) = viewer.head().await;
+    assert_eq!(status, 200);
+    let mut film = Vec::new();
+    let is_asked = || {
+        let asked = origin.asked();
+        asked.iter().any(|asked| asked.line.contains("late"))
+    };
+    while film.len() < LENGTH && !is_asked() {
+        film.extend(in_time("bytes", viewer.take(20_000.min(LENGTH - film.len()))).await);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    film.extend(in_time("the rest", viewer.take(LENGTH - film.len())).await);
+    assert!(film == whole, "other bytes");
+    let options = in_time("its options", viewer.response("OPTIONS")).await;
+    assert_eq!(options.status, 204);
+    until("the late one is asked for", async || is_asked()).await;
+    gate.add_permits(1);
+    let late = in_time("the late one", viewer.response("GET")).await;
+    assert_eq!(late.status, 200);
+    assert!(late.body == whole, "other bytes");
 }

@@ -113,11 +113,11 @@ fn end(name: &BlockName, length: u64) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn name(index: u64) -> BlockName {
+    fn name(position: u64) -> BlockName {
         BlockName {
             object: [1; 16],
             version: [2; 16],
-            index,
+            position,
         }
     }
 

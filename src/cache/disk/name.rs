@@ -22,7 +22,7 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
     front.copied().unwrap_or_default()
 }
 
-/// The name of a block: which object, which version of it, and which block of that. A digest stands
+/// The name of a block: which object, which version of it, and where in that. A digest stands
 /// for names that may be longer than file systems take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockName {
@@ -30,8 +30,8 @@ pub struct BlockName {
     pub object: Digest,
     /// Of tag, version and length.
     pub version: Digest,
-    /// Which block, from 0.
-    pub index: u64,
+    /// Where it begins in the object, in bytes: blocks may have another size after a start.
+    pub position: u64,
 }
 
 impl BlockName {
@@ -41,7 +41,7 @@ impl BlockName {
     pub fn path_in(&self, folder: &Path) -> PathBuf {
         let object = hex(&self.object);
         let front = object.get(..2).unwrap_or("00");
-        let file = format!("{object}-{}-{:x}", hex(&self.version), self.index);
+        let file = format!("{object}-{}-{:x}", hex(&self.version), self.position);
         folder.join(front).join(file)
     }
 
@@ -49,17 +49,17 @@ impl BlockName {
     #[must_use]
     pub fn parse(file: &str) -> Option<Self> {
         let mut parts = file.split('-');
-        let (object, version, index) = (parts.next()?, parts.next()?, parts.next()?);
+        let (object, version, position) = (parts.next()?, parts.next()?, parts.next()?);
         if parts.next().is_some() {
             return None;
         }
         let name = Self {
             object: unhex(object)?,
             version: unhex(version)?,
-            index: u64::from_str_radix(index, 16).ok()?,
+            position: u64::from_str_radix(position, 16).ok()?,
         };
         // One block has one name: neither `+1` nor capitals nor leading zeros.
-        (format!("{:x}", name.index) == index).then_some(name)
+        (format!("{:x}", name.position) == position).then_some(name)
     }
 
     /// As bytes, to stand in the file itself.
@@ -67,7 +67,10 @@ impl BlockName {
     pub fn to_bytes(&self) -> [u8; 40] {
         let mut bytes = [0; 40];
         let parts = self.object.iter().chain(&self.version).copied();
-        for (to, from) in bytes.iter_mut().zip(parts.chain(self.index.to_le_bytes())) {
+        for (to, from) in bytes
+            .iter_mut()
+            .zip(parts.chain(self.position.to_le_bytes()))
+        {
             *to = from;
         }
         bytes
@@ -94,9 +97,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_name_is_read_back_from_its_file(
-            object in any::<Digest>(), version in any::<Digest>(), index in any::<u64>(),
+            object in any::<Digest>(), version in any::<Digest>(), position in any::<u64>(),
         ) {
-            let name = BlockName { object, version, index };
+            let name = BlockName { object, version, position };
             let path = name.path_in(Path::new("/c"));
             let file = path.file_name().unwrap().to_str().unwrap();
             prop_assert_eq!(BlockName::parse(file), Some(name));

@@ -3,12 +3,12 @@
 //! Everything here that touches files blocks. What is known of the files is in memory, so that asking
 //! whether a block is there costs no call to the system.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -26,6 +26,15 @@ const LOCK: &str = "lock";
 
 /// How files begin that are being written.
 const UNFINISHED: &str = "unfinished-";
+
+/// What file systems give away at once, in bytes.
+const PAGE: u64 = 4096;
+
+/// What the smallest block is counted as.
+const LEAST: u64 = 16 * 1024;
+
+/// Blocks that are taken in at once at start, so that nobody waits long for the index.
+const PORTION: usize = 1000;
 
 /// Uses that are counted; more say no more.
 const MOST_USES: u8 = 3;
@@ -49,11 +58,13 @@ struct Index {
     queue: Fifo<BlockName>,
     held: u64,
     evicted: u64,
+    /// Objects that were forgotten while blocks were looked for.
+    forgotten: Option<HashSet<Digest>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Of the file.
+    /// That it takes.
     bytes: u64,
     uses: u8,
 }
@@ -97,6 +108,7 @@ impl Shelf {
                 queue: Fifo::new(capacity),
                 held: 0,
                 evicted: 0,
+                forgotten: None,
             }),
             written: AtomicU64::new(0),
             _lock: lock,
@@ -113,17 +125,16 @@ impl Shelf {
     ///
     /// # Errors
     /// When our folder cannot be read; a part of it that cannot is left out.
-    pub fn find_blocks(&self) -> io::Result<()> {
+    pub fn find_blocks(&self, ending: &AtomicBool) -> io::Result<()> {
+        self.index().forgotten = Some(HashSet::new());
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
+        for entry in fs::read_dir(&self.folder)?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 let name = entry.file_name();
-                if name
-                    .to_str()
-                    .is_some_and(|name| name.starts_with(UNFINISHED))
-                {
-                    fs::remove_file(entry.path())?;
+                let name = name.to_str();
+                if name.is_some_and(|name| name.starts_with(UNFINISHED)) {
+                    // It is looked for at the next start as well.
+                    let _ = fs::remove_file(entry.path());
                 }
                 continue;
             }
@@ -131,9 +142,12 @@ impl Shelf {
                 continue;
             };
             for file in files.flatten() {
+                if ending.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
                 let name = file.file_name().to_str().and_then(BlockName::parse);
-                let Some(name) = name.filter(|name| name.path_in(&self.folder) == file.path())
-                else {
+                let is_ours = |name: &BlockName| name.path_in(&self.folder) == file.path();
+                let Some(name) = name.filter(is_ours) else {
                     continue;
                 };
                 if let Ok(metadata) = file.metadata()
@@ -145,14 +159,21 @@ impl Shelf {
             }
         }
         found.sort_unstable_by_key(|(written, ..)| *written);
-        let gone = {
+        let mut gone = Vec::new();
+        for portion in found.chunks(PORTION) {
             let mut index = self.index();
-            for (_, name, bytes) in found {
-                index.insert(name, bytes);
+            for (_, name, bytes) in portion {
+                let forgotten = index.forgotten.as_ref();
+                if forgotten.is_some_and(|objects| objects.contains(&name.object)) {
+                    gone.push(*name);
+                } else {
+                    index.insert(*name, *bytes);
+                }
             }
-            index.make_room(0, self.capacity)
-        };
-        self.remove_all(&gone);
+            gone.extend(index.make_room(0, self.capacity));
+        }
+        self.index().forgotten = None;
+        self.remove(&gone);
         Ok(())
     }
 
@@ -185,9 +206,20 @@ impl Shelf {
     pub fn read(&self, name: &BlockName, length: u64) -> Result<Bytes, Unreadable> {
         let path = name.path_in(&self.folder);
         let read = file::read(&path, name, length);
-        if read.is_err() && self.index().remove(name) {
-            // If it cannot go it is written over some day, or found and refused again.
-            let _ = fs::remove_file(path);
+        let is_gone = match &read {
+            // What passes, such as too many open files, says nothing about the block.
+            Ok(_) | Err(Unreadable::Io(_)) => false,
+            Err(Unreadable::Missing | Unreadable::Damaged) => true,
+        };
+        if is_gone {
+            let mut index = self.index();
+            index.queue.forget(|known| known == name);
+            let was_there = index.remove(name);
+            drop(index);
+            if was_there {
+                // If it cannot go it is written over some day, or found and refused again.
+                let _ = fs::remove_file(path);
+            }
         }
         read
     }
@@ -200,7 +232,7 @@ impl Shelf {
         let length = pieces.iter().fold(END_BYTES, |sum, piece| {
             sum.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX))
         });
-        if length > self.capacity {
+        if taken_by(length) > self.capacity {
             return Ok(());
         }
         let gone = {
@@ -208,9 +240,9 @@ impl Shelf {
             if index.blocks.contains_key(name) {
                 return Ok(());
             }
-            index.make_room(length, self.capacity)
+            index.make_room(taken_by(length), self.capacity)
         };
-        self.remove_all(&gone);
+        self.remove(&gone);
         let path = name.path_in(&self.folder);
         if let Some(shelf) = path.parent()
             && !shelf.exists()
@@ -227,10 +259,17 @@ impl Shelf {
         Ok(())
     }
 
-    /// Takes away all blocks of an object.
-    pub fn forget(&self, object: &Digest) {
+    /// Forgets all blocks of an object, whose files are to be removed then.
+    #[must_use]
+    pub fn forget(&self, object: &Digest) -> Vec<BlockName> {
         let gone: Vec<_> = {
             let mut index = self.index();
+            if let Some(forgotten) = &mut index.forgotten {
+                forgotten.insert(*object);
+            }
+            if !index.objects.contains_key(object) {
+                return Vec::new();
+            }
             let of_object = |name: &&BlockName| name.object == *object;
             let gone: Vec<_> = index.blocks.keys().filter(of_object).copied().collect();
             for name in &gone {
@@ -239,7 +278,7 @@ impl Shelf {
             index.queue.forget(|name| name.object == *object);
             gone
         };
-        self.remove_all(&gone);
+        gone
     }
 
     /// What it holds and did.
@@ -253,7 +292,8 @@ impl Shelf {
         }
     }
 
-    fn remove_all(&self, gone: &[BlockName]) {
+    /// Removes the files of blocks that are not known any more.
+    pub fn remove(&self, gone: &[BlockName]) {
         for name in gone {
             // What cannot go now is found again at the next start.
             let _ = fs::remove_file(name.path_in(&self.folder));
@@ -261,8 +301,15 @@ impl Shelf {
     }
 }
 
+/// What a file takes on disk, and of memory to know it: a cache of small objects must not be of millions.
+const fn taken_by(file: u64) -> u64 {
+    let pages = file.div_ceil(PAGE).saturating_mul(PAGE);
+    if pages < LEAST { LEAST } else { pages }
+}
+
 impl Index {
-    fn insert(&mut self, name: BlockName, bytes: u64) {
+    fn insert(&mut self, name: BlockName, file: u64) {
+        let bytes = taken_by(file);
         if self.blocks.insert(name, Entry { bytes, uses: 0 }).is_none() {
             self.held = self.held.saturating_add(bytes);
             let of_object = self.objects.entry(name.object).or_default();
@@ -315,11 +362,11 @@ impl Index {
 mod tests {
     use super::*;
 
-    fn name(object: u8, index: u64) -> BlockName {
+    fn name(object: u8, position: u64) -> BlockName {
         BlockName {
             object: [object; 16],
             version: [7; 16],
-            index,
+            position,
         }
     }
 
@@ -349,7 +396,7 @@ mod tests {
         fs::write(ours.join("01/readme"), "of the operator").unwrap();
         let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
         assert!(!shelf.has(&name(1, 0)));
-        shelf.find_blocks().unwrap();
+        shelf.find_blocks(&AtomicBool::new(false)).unwrap();
         assert_eq!(shelf.read(&name(1, 1), 1000).unwrap(), vec![2; 1000]);
         assert!(shelf.has_any_of(&[1; 16]) && !shelf.has_any_of(&[2; 16]));
         assert_eq!(shelf.figures().blocks, 2);
@@ -370,7 +417,7 @@ mod tests {
     #[test]
     fn it_holds_no_more_than_it_may_and_what_is_used_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let capacity = 20 * (1000 + END_BYTES);
+        let capacity = 20 * LEAST;
         let shelf = Shelf::open(folder.path(), capacity).unwrap();
         shelf.write(&name(1, 0), &block(1)).unwrap();
         for index in 0..100 {
@@ -384,10 +431,10 @@ mod tests {
         // Less room than before.
         drop(shelf);
         let shelf = Shelf::open(folder.path(), capacity / 2).unwrap();
-        shelf.find_blocks().unwrap();
+        shelf.find_blocks(&AtomicBool::new(false)).unwrap();
         assert_eq!((shelf.figures().blocks, files(folder.path())), (10, 10));
         // More than all of it.
-        let large = [Bytes::from(vec![0; 30_000])];
+        let large = [Bytes::from(vec![0; 300_000])];
         shelf.write(&name(3, 0), &large).unwrap();
         assert!(!shelf.has(&name(3, 0)));
         assert_eq!(shelf.figures().blocks, 10);
@@ -426,7 +473,8 @@ mod tests {
             shelf.write(&name(1, index), &block(1)).unwrap();
             shelf.write(&name(2, index), &block(2)).unwrap();
         }
-        shelf.forget(&[1; 16]);
+        let gone = shelf.forget(&[1; 16]);
+        shelf.remove(&gone);
         assert!(!shelf.has_any_of(&[1; 16]) && shelf.has(&name(2, 4)));
         assert_eq!(files(folder.path()), 5);
     }

@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,10 +13,17 @@ use bytes::Bytes;
 use super::file::Unreadable;
 use super::name::{BlockName, Digest};
 use super::shelf::{Shelf, ShelfFigures};
+use crate::storage::file::pool::{BlockingPool, Work};
 use crate::telemetry::Metrics;
 
 /// Blocks that wait to be written. They are in memory as long, beyond what the cache may have.
 const MOST_WAITING: usize = 8;
+
+/// How long a block may take to be read. One from its origin seldom takes longer.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Objects whose forgetting is remembered at most while nothing is written.
+const MOST_FORGOTTEN: usize = 4096;
 
 /// How long nothing is written after the file system has failed: a full disk is not emptied by trying.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
@@ -40,7 +47,10 @@ pub struct DiskTier {
     forgotten: Arc<Forgotten>,
     /// Cuts the end of the work short.
     ending: Arc<AtomicBool>,
-    writer: Option<JoinHandle<()>>,
+    /// For reads: a disk that hangs holds up nothing else with these.
+    threads: BlockingPool,
+    /// Until when it is left alone after a failure.
+    resting: Mutex<Option<Instant>>,
     metrics: Arc<Metrics>,
 }
 
@@ -71,7 +81,7 @@ impl DiskTier {
             forgotten: Arc::clone(&forgotten),
             failed: None,
         };
-        let writer = thread::Builder::new()
+        thread::Builder::new()
             .name("disk".to_owned())
             .spawn(move || keeper.keep(&waiting))?;
         Ok(Self {
@@ -80,7 +90,8 @@ impl DiskTier {
             handed: AtomicU64::new(0),
             forgotten,
             ending,
-            writer: Some(writer),
+            threads: BlockingPool::new()?,
+            resting: Mutex::new(None),
             metrics,
         })
     }
@@ -88,32 +99,47 @@ impl DiskTier {
     /// Whether a block is there, as far as is known. Costs no call to the system.
     #[must_use]
     pub fn has(&self, name: &BlockName) -> bool {
-        self.shelf.has(name)
+        !self.rests() && self.shelf.has(name)
     }
 
     /// Whether there is any block of any version of an object.
     #[must_use]
     pub fn has_any_of(&self, object: &Digest) -> bool {
-        self.shelf.has_any_of(object)
+        !self.rests() && self.shelf.has_any_of(object)
     }
 
-    /// Reads a block of `length` bytes, if it is there and right. Blocks.
-    #[must_use]
-    pub fn read(&self, name: &BlockName, length: u64) -> Option<Bytes> {
-        if !self.shelf.wants(name) {
+    /// Reads a block of `length` bytes, if it is there and right, and soon. Dropping the future leaves
+    /// the read to end by itself.
+    pub async fn read(&self, name: BlockName, length: u64) -> Option<Bytes> {
+        if !self.shelf.wants(&name) {
             return None;
         }
-        let (block, outcome) = match self.shelf.read(name, length) {
+        let blocks = Arc::clone(&self.shelf);
+        let reading = move || blocks.read(&name, length);
+        let read = self.threads.run(Work::Read, MOST_PATIENCE, reading).await;
+        let (block, outcome) = match read.unwrap_or_else(|error| Err(Unreadable::Io(error))) {
             Ok(block) => (Some(block), "read"),
             Err(Unreadable::Missing) => (None, "missing"),
             Err(Unreadable::Damaged) => (None, "damaged"),
             Err(Unreadable::Io(error)) => {
                 log::warn!("a block on disk could not be read, its origin is asked: {error}");
+                self.rest();
                 (None, "failed")
             }
         };
         self.metrics.disk_read(outcome);
         block
+    }
+
+    /// Leaves the disk alone for a while.
+    fn rest(&self) {
+        let until = Instant::now().checked_add(AFTER_FAILURE);
+        *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    fn rests(&self) -> bool {
+        let resting = *self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.is_some_and(|until| Instant::now() < until)
     }
 
     /// Has a block written some time, if there is nothing more urgent.
@@ -130,21 +156,25 @@ impl DiskTier {
         }
     }
 
-    /// Forgets all blocks of an object, those that wait to be written too. Blocks.
-    pub fn forget(&self, object: Digest) {
+    /// Forgets all blocks of an object, those that wait to be written too. Their files are there until
+    /// they are removed.
+    #[must_use]
+    pub fn forget(&self, object: Digest) -> Vec<BlockName> {
         let last = self.handed.load(Ordering::Relaxed);
         let mut forgotten = self
             .forgotten
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Nothing older is waiting still.
-        let waiting = u64::try_from(MOST_WAITING)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
-        forgotten.retain(|(_, number)| number.saturating_add(waiting) >= last);
-        forgotten.push((object, last));
+        forgotten.retain(|(known, _)| *known != object);
+        forgotten.truncate(MOST_FORGOTTEN);
+        forgotten.insert(0, (object, last));
         drop(forgotten);
-        self.shelf.forget(&object);
+        self.shelf.forget(&object)
+    }
+
+    /// Removes the files of forgotten blocks. Blocks.
+    pub fn remove(&self, gone: &[BlockName]) {
+        self.shelf.remove(gone);
     }
 
     /// What it holds and did.
@@ -155,14 +185,11 @@ impl DiskTier {
 }
 
 impl Drop for DiskTier {
-    /// Ends with the block that is being written; others that wait are not kept.
+    /// The thread ends by itself with the block that it is writing, and does not keep others. It is not
+    /// waited for: a disk that hangs must not hold up the end, and a file that was cut is none.
     fn drop(&mut self) {
         self.ending.store(true, Ordering::Relaxed);
         self.work = None;
-        if let Some(writer) = self.writer.take() {
-            // It tells nothing, and a panic of its own has been told.
-            let _ = writer.join();
-        }
     }
 }
 
@@ -177,25 +204,31 @@ struct Keeper {
 
 impl Keeper {
     fn keep(mut self, waiting: &Receiver<Waiting>) {
-        if let Err(error) = self.shelf.find_blocks() {
+        if let Err(error) = self.shelf.find_blocks(&self.ending) {
             log::warn!("blocks on disk could not be looked for: {error}");
         }
         loop {
             // Looks up now and then, since a sender may be held by a reader that takes long to end.
             match waiting.recv_timeout(AFTER_FAILURE) {
                 Ok(_) if self.ending.load(Ordering::Relaxed) => return,
-                Ok(work) => self.write(&work),
+                Ok(work) => {
+                    self.write(&work);
+                    // What was forgotten before this one waited for nothing that waits still.
+                    self.forgotten().retain(|(_, before)| *before > work.number);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
+    fn forgotten(&self) -> MutexGuard<'_, Vec<(Digest, u64)>> {
+        let forgotten = self.forgotten.lock();
+        forgotten.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_forgotten(&self, work: &Waiting) -> bool {
-        let forgotten = self
-            .forgotten
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let forgotten = self.forgotten();
         let mut of_object = forgotten
             .iter()
             .filter(|(object, _)| *object == work.name.object);
@@ -214,7 +247,8 @@ impl Keeper {
             Ok(()) => {
                 self.failed = None;
                 if self.is_forgotten(work) {
-                    self.shelf.forget(&work.name.object);
+                    let gone = self.shelf.forget(&work.name.object);
+                    self.shelf.remove(&gone);
                 }
                 self.metrics.disk_written("written");
             }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::credentials::Secret;
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::retry::is_worth_waiting;
 
 /// How long before its end a token is renewed, but not before half its life is over. Databricks' tokens
 /// live for an hour.
@@ -20,6 +21,9 @@ const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// How long after an attempt to renew the next may follow, as long as the token still does. Without it a
 /// workspace that refuses every token would be asked for one by each request.
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+/// How long the refusal of a token is believed that does not pass by itself.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 /// A token in the form that it is sent in.
 #[derive(Debug, Clone)]
@@ -181,7 +185,13 @@ impl Tokens {
         let _fetching = self.fetching.lock().await;
         let (held, failed) = self.with(|state| {
             // One that failed while this waited was for this as well.
-            let failed = state.failed.clone().filter(|_| state.failures > failures);
+            // What does not pass by itself is believed for a while, or who knocks at the door here
+            // would have the principal locked out there.
+            let holds = |(at, error): &(Instant, Arc<ReadError>)| {
+                !is_worth_waiting(error.kind) && at.elapsed() < AFTER_REFUSAL
+            };
+            let failed = state.failed.clone();
+            let failed = failed.filter(|failed| state.failures > failures || holds(failed));
             (state.held.clone(), failed)
         });
         if let Some(token) = held.filter(Token::is_alive) {

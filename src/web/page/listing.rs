@@ -86,7 +86,13 @@ fn prefix(query: &str) -> Result<String, ServeError> {
         return Err(ServeError::Query("it is longer than 8 KiB"));
     }
     let prefix = parameter(query, "prefix")?.unwrap_or_default();
-    if prefix.len() > MAX_REQUEST_KEY_BYTES || prefix.chars().any(char::is_control) {
+    // Complete segments of dots, which no key has, could lead elsewhere on a server of files.
+    let folders = prefix.rsplit_once('/').map_or("", |(folders, _)| folders);
+    let has_dots = folders
+        .split('/')
+        .any(|segment| matches!(segment, "." | ".."));
+    let is_wrong = has_dots || prefix.rsplit('/').next() == Some("..");
+    if prefix.len() > MAX_REQUEST_KEY_BYTES || prefix.chars().any(char::is_control) || is_wrong {
         return Err(ServeError::Query("no key starts with this prefix"));
     }
     Ok(prefix)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::client::{field_lines, head_end};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Send bytes again and again until the peer has had enough.
     Flood(Vec<u8>),
+    /// Wait for a permit.
+    Until(Arc<Semaphore>),
     /// Wait until the peer closes the connection.
     Hold,
     /// Close it in the orderly way.
@@ -221,6 +224,7 @@ async fn serve(
                     }
                 }
                 Step::Flood(bytes) => while stream.write_all(&bytes).await.is_ok() {},
+                Step::Until(gate) => drop(gate.acquire().await),
                 Step::Hold => {
                     while stream.read_buf(&mut read).await.unwrap_or(0) > 0 {}
                     return;
