@@ -198,4 +198,40 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn an_address_that_someone_could_have_made_up_proves_nothing() {
+        let proxies = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        for (peer, x_forwarded_for, forwarded, proven) in [
+            ("203.0.113.9", "", "", Some("203.0.113.9")),
+            // A stranger's word.
+            ("203.0.113.9", "10.0.0.7", "", Some("203.0.113.9")),
+            ("10.0.0.1", "203.0.113.9", "", Some("203.0.113.9")),
+            (
+                "10.0.0.1",
+                "192.0.2.1, 203.0.113.9",
+                "",
+                Some("203.0.113.9"),
+            ),
+            // The proxy tells one field, and passes the viewer's own on.
+            ("10.0.0.1", "203.0.113.9", "for=192.0.2.1", None),
+            ("10.0.0.1", "unknown", "", None),
+            ("10.0.0.1", "", "", None),
+        ] {
+            let mut request = actix_web::test::TestRequest::default()
+                .peer_addr((peer.parse::<IpAddr>().unwrap(), 1).into());
+            for (name, value) in [(X_FORWARDED_FOR, x_forwarded_for), (FORWARDED, forwarded)] {
+                if !value.is_empty() {
+                    request = request.insert_header((name, value));
+                }
+            }
+            let found = proxies.proven(&request.to_http_request());
+            let found = found.map(|address| address.to_string());
+            assert_eq!(
+                found.as_deref(),
+                proven,
+                "{peer} {x_forwarded_for} {forwarded}"
+            );
+        }
+    }
 }
