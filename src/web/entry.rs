@@ -75,19 +75,6 @@ enum Place<'w> {
 }
 
 impl<'w> Target<'w> {
-    fn wanted<'a>(
-        &'a self,
-        request: &HttpRequest,
-        worker: &Worker,
-        access: &'a Access,
-    ) -> Wanted<'a> {
-        Wanted {
-            access,
-            host: self.host,
-            viewer: worker.shared.config.trusted_proxies.proven(request),
-        }
-    }
-
     fn of(request: &HttpRequest, worker: &'w Worker) -> Self {
         let host = extract::host(request);
         let own_host = worker.origins.own_host(host.as_ref());
@@ -210,35 +197,17 @@ async fn answer(
             return Ok(page::health(which, &worker.shared));
         }
         let access = page::access(request, worker);
-        let admission = enter(
-            request,
-            worker,
-            record,
-            audience,
-            target.wanted(request, worker, access),
-        )?;
+        let admission = enter(request, worker, target, record, audience, access)?;
         return page::answer(request, worker, &admission, rest).await;
     }
     match &target.place {
         Place::Nowhere(Some(error)) => Err(ServeError::Key(*error)),
         Place::Nowhere(None) | Place::Reserved => {
-            enter(
-                request,
-                worker,
-                record,
-                audience,
-                target.wanted(request, worker, &Access::AnyKey),
-            )?;
+            enter(request, worker, target, record, audience, &Access::AnyKey)?;
             Err(ServeError::NothingHere)
         }
         Place::Top(below) => {
-            let admission = enter(
-                request,
-                worker,
-                record,
-                audience,
-                target.wanted(request, worker, &Access::AnyKey),
-            )?;
+            let admission = enter(request, worker, target, record, audience, &Access::AnyKey)?;
             match worker.shared.config.browse {
                 Browse::On => Ok(Reply::SeeOther(admission.link(&page::address_of(below)))),
                 Browse::Off => Err(ServeError::NothingHere),
@@ -248,9 +217,10 @@ async fn answer(
             enter(
                 request,
                 worker,
+                target,
                 record,
                 audience,
-                target.wanted(request, worker, &origin.origin.access),
+                &origin.origin.access,
             )?;
             object(request, worker, origin, name, record.viewer()).await
         }
@@ -261,10 +231,16 @@ async fn answer(
 fn enter(
     request: &HttpRequest,
     worker: &Worker,
+    target: &Target<'_>,
     record: &mut AccessRecord,
     audience: &mut Audience,
-    wanted: Wanted<'_>,
+    access: &Access,
 ) -> Result<Admission, ServeError> {
+    let wanted = Wanted {
+        access,
+        host: target.host,
+        viewer: worker.shared.config.trusted_proxies.proven(request),
+    };
     let signed = worker.shared.config.signed_urls.as_ref();
     if signed.is_some() && *wanted.access != Access::Public {
         // Also of a refusal: no address that may be signed is told to others.

@@ -181,6 +181,19 @@ async fn a_sign_in_page_instead_of_the_file_is_caught_before_a_byte_is_passed_on
 }
 
 #[tokio::test]
+async fn a_page_that_says_no_type_is_caught_by_its_missing_date() {
+    for text in ["", "bytes=0-1", "bytes=0-"] {
+        let workspace = film().await;
+        let reader = wrapped(Arc::new(bare(&workspace)), &metrics());
+        workspace.trouble(Trouble::UntypedPage);
+        let read = open(&*reader, request("film.mp4", text)).await;
+        // A whole page instead of a range is a contradiction of its own.
+        assert!(read.is_err(), "{text}");
+        assert!(open(&*reader, request("film.mp4", text)).await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn the_log_says_what_to_check_when_a_sign_in_page_comes() {
     for trouble in [Trouble::SignInPage, Trouble::Redirect] {
         let workspace = film().await;

@@ -79,6 +79,12 @@ impl FileHead {
         }
     }
 
+    /// Whether it tells when the file was changed, as every answer about a file does.
+    #[must_use]
+    pub const fn is_dated(&self) -> bool {
+        self.last_modified.is_some()
+    }
+
     fn is_html(&self) -> bool {
         let essence = self.content_type.as_ref().map(|value| {
             let value = value.as_str();

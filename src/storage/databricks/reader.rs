@@ -111,9 +111,13 @@ impl DatabricksReader {
         }
         let (answer, head) = self.ask(Call::Get, &request.key, fields, target).await?;
         match head.suspicion(&request.key) {
-            Suspicion::None => {}
+            // A pinned read is held to its date below.
+            Suspicion::None if pinned.is_some() || head.is_dated() => {}
             Suspicion::Certain => return Err(sign_in_page(target.to_owned())),
-            Suspicion::Unclear => self.compare_with_head(&request.key, &head, target).await?,
+            // A page may say no type, but one that is made on the spot has no date.
+            Suspicion::None | Suspicion::Unclear => {
+                self.compare_with_head(&request.key, &head, target).await?;
+            }
         }
         let extent = head.extent(range).map_err(bad)?;
         let mut representation = head.representation(extent.complete);

@@ -68,6 +68,8 @@ struct File {
 pub enum Trouble {
     /// 200 with an HTML page.
     SignInPage,
+    /// The same without its type.
+    UntypedPage,
     /// A redirect to one.
     Redirect,
     /// This status with this code.
@@ -385,6 +387,11 @@ fn in_place(trouble: &Trouble, is_head: bool) -> Option<Answer> {
     };
     match trouble {
         Trouble::SignInPage => Some(html(200)),
+        Trouble::UntypedPage => {
+            let mut answer = html(200);
+            answer.headers_mut().remove("content-type");
+            Some(answer)
+        }
         Trouble::ProxyPage(status) => Some(html(*status)),
         Trouble::Redirect => {
             let mut answer = html(303);
