@@ -65,9 +65,11 @@ const FOREIGN: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
+            "connection/socket.rs",
             "service/descriptors.rs",
             "service/memory.rs",
             "storage/file/",
+            "storage/piece.rs",
         ],
     ),
     ("base64", &["signing/encoding.rs", "storage/databricks/"]),

@@ -7,26 +7,24 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::block::{Block, Interest, RunSoFar};
 use super::directory::Known;
 use super::engine::{Engine, SharedError};
 use super::identity::ObjectIdentity;
+use super::losses::{Losses, Then};
+use super::past::PastCache;
 use super::store::Found;
 use super::window::Window;
 use crate::semantics::InclRange;
 use crate::storage::error::{ReadError, ReadErrorKind};
-use crate::storage::retry::{BACKOFF, PATIENCE, is_worth_waiting, jittered};
 use crate::storage::version::PinnedVersion;
-use crate::storage::{Body, BoxFuture, ObjectBody, ObjectRead, ObjectReader, Paused};
+use crate::storage::{ObjectBody, ObjectReader, Paused, Piece};
 
 /// How many bytes are fetched by one call at most. It is what S3's own parts usually are; a larger
 /// call saves nothing any more.
 pub const RUN_BYTES: u64 = 8 * 1024 * 1024;
-
-/// How often a block that went before it was read is asked for anew, without a byte in between.
-const MOST_ATTEMPTS: u32 = 3;
 
 /// How the first block of an answer was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,18 +53,24 @@ pub struct BlockBody {
     window: Window,
     first_index: u64,
     first_block: Option<FirstBlock>,
-    stash: Option<Bytes>,
+    stash: Option<Piece>,
+    /// A file of the disk tier could not be sent: no other is tried for this answer.
+    has_failed_file: bool,
     state: State,
     /// In the run that the viewer reads.
     interest: Option<Interest>,
     /// In the one that is fetched ahead of it.
     ahead: Option<Interest>,
-    /// Blocks asked for anew since the last byte.
-    attempts: u32,
-    /// Since when there are none.
-    lost_since: Option<Instant>,
-    has_begun: bool,
+    losses: Losses,
     resumes: u32,
+}
+
+/// What whoever reads can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Bytes,
+    /// Parts of files as well.
+    Pieces,
 }
 
 enum State {
@@ -82,9 +86,8 @@ enum State {
     },
     /// Until the bytes are asked for anew that a run has failed to bring.
     Waiting(Pin<Box<Sleep>>, SharedError),
-    /// Past the cache: an opening read, and up to where.
-    Opening(InclRange, BoxFuture<'static, Result<ObjectRead, ReadError>>),
-    Passing(Body),
+    /// Past the cache.
+    Passing(PastCache),
 }
 
 impl BlockBody {
@@ -110,12 +113,11 @@ impl BlockBody {
             last: extent.last(),
             first_block: None,
             stash: None,
+            has_failed_file: false,
             state: State::Between,
             interest: None,
             ahead: None,
-            attempts: 0,
-            lost_since: None,
-            has_begun: false,
+            losses: Losses::default(),
             resumes: 0,
         }
     }
@@ -128,9 +130,9 @@ impl BlockBody {
 
     /// Waits for the first bytes, which come again when the body is read.
     pub fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
-        match ready!(self.poll_bytes(cx)) {
-            Some(Ok(bytes)) => {
-                self.stash = Some(bytes);
+        match ready!(self.poll_any(cx, Wants::Pieces)) {
+            Some(Ok(piece)) => {
+                self.stash = Some(piece);
                 Poll::Ready(Ok(()))
             }
             Some(Err(error)) => Poll::Ready(Err(error)),
@@ -142,10 +144,42 @@ impl BlockBody {
         self.last / self.engine.blocks.block_size()
     }
 
-    /// Goes to the block of the next byte.
-    fn enter(&mut self) {
+    /// Bytes of a block that is not in memory, as they lie on disk.
+    fn on_disk(&self, index: u64) -> Option<Piece> {
+        let disk = self
+            .engine
+            .disk
+            .as_ref()
+            .filter(|_| !self.has_failed_file)?;
+        let blocks = &self.engine.blocks;
+        // What is in memory, or on its way there, is had from there.
+        blocks.first_missing(&self.identity, index, index)?;
+        let begin = index.saturating_mul(blocks.block_size());
+        let end = begin.saturating_add(blocks.block_size());
+        let end = end.min(self.last.saturating_add(1));
+        let range = self.next.saturating_sub(begin)..end.saturating_sub(begin);
+        disk.at_hand(&self.engine.on_disk(&self.identity, index), range)
+    }
+
+    /// Goes to the block of the next byte, or hands bytes of it out if they lie on disk.
+    fn enter(&mut self, wants: Wants) -> Option<Piece> {
         let size = self.engine.blocks.block_size();
         let index = self.next / size;
+        if wants == Wants::Pieces
+            && let Some(piece) = self.on_disk(index)
+        {
+            self.first_block.get_or_insert(FirstBlock::OnDisk);
+            self.interest = None;
+            self.state = State::Between;
+            self.fetch_ahead(index, FirstBlock::OnDisk);
+            return Some(piece);
+        }
+        self.enter_memory(index);
+        None
+    }
+
+    /// Goes to a block in memory, which is fetched if it is not there.
+    fn enter_memory(&mut self, index: u64) {
         let is_first = index == self.first_index;
         let mut opened = self.window;
         if !is_first {
@@ -191,19 +225,28 @@ impl BlockBody {
             awaited: Some(block),
             has_waited: false,
         };
-        self.fetch_ahead(index);
+        self.fetch_ahead(index, how);
     }
 
-    /// Begins the next run if the window is low.
-    fn fetch_ahead(&mut self, index: u64) {
+    /// Begins the next run if the window is low. What lies on disk is not fetched for one who is sent it
+    /// from there.
+    fn fetch_ahead(&mut self, index: u64, how: FirstBlock) {
         let end = index.saturating_add(self.window.ahead());
         let last = self.last_index().min(end);
         if last <= index {
             return;
         }
         let blocks = Arc::clone(&self.engine.blocks);
-        let Some(missing) = blocks.first_missing(&self.identity, index.saturating_add(1), last)
-        else {
+        let mut missing = blocks.first_missing(&self.identity, index.saturating_add(1), last);
+        if how == FirstBlock::OnDisk {
+            while let Some(number) = missing
+                && self.engine.is_on_disk(&self.identity, number)
+            {
+                let next = number.saturating_add(1);
+                missing = blocks.first_missing(&self.identity, next, last);
+            }
+        }
+        let Some(missing) = missing else {
             return;
         };
         if !self.window.is_low(index, missing) {
@@ -233,7 +276,7 @@ impl BlockBody {
             .saturating_mul(RUN_BYTES);
         let last = self.last.min(end.saturating_sub(1));
         self.state = match (self.version(), InclRange::new(self.next, last)) {
-            (Some(version), Some(range)) => State::Opening(range, version.open(range)),
+            (Some(version), Some(range)) => State::Passing(PastCache::open(version, range)),
             _ => State::Between,
         };
     }
@@ -243,9 +286,19 @@ impl BlockBody {
         PinnedVersion::new(Arc::clone(&self.reader), key, &self.known.representation)
     }
 
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
-        if let Some(stash) = self.stash.take() {
-            return Poll::Ready(Some(Ok(stash)));
+    fn poll_any(
+        &mut self,
+        cx: &mut Context<'_>,
+        wants: Wants,
+    ) -> Poll<Option<Result<Piece, ReadError>>> {
+        match self.stash.take() {
+            // It is asked for anew below.
+            Some(Piece::File(part)) if wants == Wants::Bytes => {
+                let length = u64::try_from(Piece::File(part).len()).unwrap_or(u64::MAX);
+                self.next = self.next.saturating_sub(length);
+            }
+            Some(stash) => return Poll::Ready(Some(Ok(stash))),
+            None => {}
         }
         let size = self.engine.blocks.block_size();
         loop {
@@ -256,8 +309,14 @@ impl BlockBody {
                 return Poll::Ready(None);
             }
             match &mut self.state {
-                State::Between => self.enter(),
-                State::In { index, .. } if *index != self.next / size => self.enter(),
+                State::Between => {
+                    if let Some(piece) = self.enter(wants) {
+                        return Poll::Ready(Some(Ok(self.hand_out(piece))));
+                    }
+                }
+                State::In { index, .. } if *index != self.next / size => {
+                    self.state = State::Between;
+                }
                 State::In {
                     index,
                     block,
@@ -266,16 +325,22 @@ impl BlockBody {
                 } => {
                     let Some(block) = awaited.take().or_else(|| block.upgrade()) else {
                         // It had to go before its viewer was done: there are more viewers than room.
+                        let index = *index;
+                        let on_disk = (wants == Wants::Pieces).then(|| self.on_disk(index));
+                        if let Some(piece) = on_disk.flatten() {
+                            return Poll::Ready(Some(Ok(self.hand_out(piece))));
+                        }
                         self.pass_by();
                         continue;
                     };
                     let offset = usize::try_from(self.next % size).unwrap_or(usize::MAX);
                     match block.poll_read(offset, cx) {
                         Poll::Ready(Ok(bytes)) => {
-                            return Poll::Ready(Some(Ok(self.hand_out(bytes))));
+                            return Poll::Ready(Some(Ok(self.hand_out(bytes.into()))));
                         }
                         Poll::Ready(Err(why)) => {
-                            if let Some(error) = self.after_loss(why) {
+                            let then = self.losses.lost(why.as_ref().map(|why| why.kind));
+                            if let Some(error) = self.go_on(then, why) {
                                 return Poll::Ready(Some(Err(error)));
                             }
                         }
@@ -291,30 +356,19 @@ impl BlockBody {
                 State::Waiting(wait, why) => {
                     ready!(wait.as_mut().poll(cx));
                     let why = Arc::clone(why);
-                    if let Some(error) = self.after_wait(why) {
+                    let then = self.losses.waited(self.engine.budget());
+                    if then == Then::Again {
+                        self.resumes = self.resumes.saturating_add(1);
+                    }
+                    if let Some(error) = self.go_on(then, Some(why)) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                State::Opening(range, opening) => {
-                    let range = *range;
-                    let read = ready!(opening.as_mut().poll(cx));
-                    let checked = read.and_then(|read| match self.version() {
-                        Some(version) => version.check(read, range),
-                        None => Err(ReadError::new(
-                            ReadErrorKind::Internal,
-                            "a version without a tag",
-                        )),
-                    });
-                    match checked {
-                        Ok(body) => self.state = State::Passing(body),
-                        Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
-                    }
-                }
-                State::Passing(body) => match ready!(body.as_mut().poll_next(cx)) {
-                    Some(Ok(bytes)) => return Poll::Ready(Some(Ok(self.hand_out(bytes)))),
+                State::Passing(past) => match ready!(past.poll_next(cx)) {
+                    Some(Ok(bytes)) => return Poll::Ready(Some(Ok(self.hand_out(bytes.into())))),
                     Some(Err(error)) => return Poll::Ready(Some(Err(self.fail(error)))),
                     None => {
-                        self.resumes = self.resumes.saturating_add(body.resumes());
+                        self.resumes = self.resumes.saturating_add(past.resumes());
                         self.state = State::Between;
                     }
                 },
@@ -323,53 +377,26 @@ impl BlockBody {
     }
 
     /// Of what is there as much as was asked for.
-    fn hand_out(&mut self, mut bytes: Bytes) -> Bytes {
+    fn hand_out(&mut self, mut piece: Piece) -> Piece {
         let missing = self.last.saturating_sub(self.next).saturating_add(1);
-        bytes.truncate(usize::try_from(missing).unwrap_or(usize::MAX));
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        piece.truncate(usize::try_from(missing).unwrap_or(usize::MAX));
+        let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         self.next = self.next.saturating_add(length);
-        self.attempts = 0;
-        self.lost_since = None;
-        self.has_begun = true;
-        bytes
+        self.losses.recovered();
+        piece
     }
 
-    /// The run ended before the byte that is wanted. An answer that has begun would be cut, so it
-    /// waits and asks anew, as one without a cache does; one that has not tells the error.
-    fn after_loss(&mut self, why: Option<SharedError>) -> Option<ReadError> {
-        self.attempts = self.attempts.saturating_add(1);
+    /// Goes on after a loss, or tells why it cannot.
+    fn go_on(&mut self, then: Then, why: Option<SharedError>) -> Option<ReadError> {
         self.state = State::Between;
-        let Some(why) = why else {
-            if self.attempts >= MOST_ATTEMPTS {
-                self.pass_by();
+        match (then, why) {
+            (Then::PassBy, _) => self.pass_by(),
+            (Then::Wait(wait), Some(why)) => {
+                self.state = State::Waiting(Box::pin(sleep(wait)), why);
             }
-            return None;
-        };
-        let may_wait = self.has_begun && is_worth_waiting(why.kind);
-        let failures = usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-        let Some(wait) = BACKOFF.get(failures).filter(|_| may_wait) else {
-            return Some(self.fail(ReadError::shared(&why)));
-        };
-        self.lost_since.get_or_insert_with(Instant::now);
-        self.state = State::Waiting(Box::pin(sleep(jittered(*wait))), why);
-        None
-    }
-
-    /// The wait is over: goes on, if that is granted. The first time is a call like any other.
-    fn after_wait(&mut self, why: SharedError) -> Option<ReadError> {
-        if self.attempts <= 1 || self.engine.budget().again().is_some() {
-            self.resumes = self.resumes.saturating_add(1);
-            self.state = State::Between;
-            return None;
+            (Then::Fail, Some(why)) => return Some(self.fail(ReadError::shared(&why))),
+            (Then::Again | Then::Wait(_) | Then::Fail, _) => {}
         }
-        if self
-            .lost_since
-            .is_some_and(|since| since.elapsed() >= PATIENCE)
-        {
-            return Some(self.fail(ReadError::shared(&why)));
-        }
-        let [.., longest] = BACKOFF;
-        self.state = State::Waiting(Box::pin(sleep(jittered(longest))), why);
         None
     }
 
@@ -388,18 +415,37 @@ impl Stream for BlockBody {
     type Item = Result<Bytes, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_bytes(cx)
+        let next = self.poll_any(cx, Wants::Bytes);
+        // Files are not handed out where bytes are wanted.
+        next.map(|next| next.and_then(|piece| piece.map(Piece::into_bytes).transpose()))
     }
 }
 
 impl ObjectBody for BlockBody {
+    fn poll_piece(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, ReadError>>> {
+        self.poll_any(cx, Wants::Pieces)
+    }
+
+    fn file_failed(mut self: Pin<&mut Self>, unread: u64) -> Paused {
+        let paused = self.as_mut().pause(unread);
+        self.has_failed_file = true;
+        if let Some(disk) = &self.engine.disk {
+            let index = self.next / self.engine.blocks.block_size();
+            disk.distrust(&self.engine.on_disk(&self.identity, index));
+        }
+        paused
+    }
+
     fn pause(mut self: Pin<&mut Self>, unread: u64) -> Paused {
         let stashed = self.stash.take().map_or(0, |stash| stash.len());
         let unread = unread.saturating_add(u64::try_from(stashed).unwrap_or(u64::MAX));
         self.next = self.next.saturating_sub(unread);
         self.interest = None;
         self.ahead = None;
-        if matches!(self.state, State::Passing(_) | State::Opening(..)) {
+        if matches!(self.state, State::Passing(_)) {
             self.resumes = self.resumes.saturating_add(1);
         }
         self.state = State::Between;
@@ -414,18 +460,16 @@ impl ObjectBody for BlockBody {
                 self.next = self.next.saturating_sub(unread);
                 Paused::Yes
             }
-            State::Between
-            | State::In { .. }
-            | State::Waiting(..)
-            | State::Opening(..)
-            | State::Passing(_) => Paused::No,
+            State::Between | State::In { .. } | State::Waiting(..) | State::Passing(_) => {
+                Paused::No
+            }
         }
     }
 
     fn resumes(&self) -> u32 {
         let passing = match &self.state {
-            State::Passing(body) => body.resumes(),
-            State::Between | State::In { .. } | State::Waiting(..) | State::Opening(..) => 0,
+            State::Passing(past) => past.resumes(),
+            State::Between | State::In { .. } | State::Waiting(..) => 0,
         };
         self.resumes.saturating_add(passing)
     }

@@ -190,7 +190,7 @@ impl Engine {
         if let Some(disk) = &self.disk {
             let gone = disk.forget(object_on_disk(&self.origin, key));
             let disk = Arc::clone(disk);
-            self.runtime.spawn_blocking(move || disk.remove(&gone));
+            self.runtime.spawn_blocking(move || disk.remove(gone));
         }
         self.blocks
             .forget(|identity| identity.is_of(&self.origin, key));

@@ -18,6 +18,8 @@ pub mod engine;
 pub mod eviction;
 mod fill;
 pub mod identity;
+mod losses;
+mod past;
 pub mod reader;
 pub mod run;
 pub mod store;

@@ -15,6 +15,7 @@
 pub mod head;
 pub mod outlet;
 pub mod pace;
+mod socket;
 pub mod turn;
 
 use std::future::Future as _;
@@ -31,7 +32,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use head::HeadScan;
-pub use outlet::Outlet;
+pub use outlet::{Outlet, Unsendable};
 pub use pace::{LetGo, ViewerLimits};
 pub use turn::Turn;
 

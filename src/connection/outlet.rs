@@ -28,7 +28,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::pace::{LetGo, Pace, ViewerLimits};
+use super::socket::{is_of_socket, poll_begin, poll_send_file};
 use super::turn::Turn;
+use crate::storage::Piece;
+use crate::storage::piece::FilePart;
 
 /// Pieces that one call to the kernel takes: more than lie in a window when they are as small as an
 /// origin's answer comes in.
@@ -47,19 +50,30 @@ struct Sending {
     /// The rest of a head that was accepted and not taken.
     rest_of_head: Bytes,
     /// Bytes of body, in order.
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Piece>,
     /// Bytes in `queue`.
     queued: usize,
-    /// What is queued has memory of its own.
+    /// What is queued has memory of its own, or is in files.
     is_gathered: bool,
     /// Bytes of body that the viewer took and nobody was told of.
     taken: usize,
     /// The body waits until its head has left.
     is_awaited: bool,
+    /// Why the file in front of the queue cannot be sent; told to the body.
+    file_failed: Option<io::Error>,
     pace: Pace,
     /// Wakes us when the viewer may have taken nothing for too long. It is set anew only when it
     /// has passed, since it would be set with nearly every write otherwise.
     patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why what is queued is not sent.
+#[derive(Debug)]
+pub enum Unsendable {
+    /// The viewer has left, or was let go because it took too little.
+    Viewer(io::Error),
+    /// The file in front cannot be read. Nothing is lost but time: its bytes can come from elsewhere.
+    File(io::Error),
 }
 
 /// Where the head of the answer is whose turn it is.
@@ -88,6 +102,7 @@ impl Outlet {
                 is_gathered: false,
                 taken: 0,
                 is_awaited: false,
+                file_failed: None,
                 pace: Pace::new(limits),
                 patience: None,
             }),
@@ -101,25 +116,33 @@ impl Outlet {
     }
 
     /// Queues a piece of the body.
-    pub fn push(&self, piece: Bytes) {
+    pub fn push(&self, piece: Piece) {
         let mut sending = self.sending.borrow_mut();
         sending.queued = sending.queued.saturating_add(piece.len());
         sending.queue.push_back(piece);
         sending.is_gathered = false;
     }
 
-    /// Copies what is queued, which may be small parts of something large.
+    /// Copies what is queued in memory, which may be small parts of something large.
     pub fn gather(&self) {
         let mut sending = self.sending.borrow_mut();
         if sending.queued == 0 || sending.is_gathered {
             return;
         }
-        let mut gathered = BytesMut::with_capacity(sending.queued);
-        sending
-            .queue
-            .drain(..)
-            .for_each(|piece| gathered.extend(piece));
-        sending.queue.push_back(gathered.freeze());
+        let mut gathered = VecDeque::new();
+        let mut copied = BytesMut::new();
+        for piece in sending.queue.drain(..) {
+            match piece {
+                Piece::Memory(bytes) => copied.extend_from_slice(&bytes),
+                Piece::File(_) => {
+                    gathered.push_back(copied.split().freeze().into());
+                    gathered.push_back(piece);
+                }
+            }
+        }
+        gathered.push_back(copied.freeze().into());
+        gathered.retain(|piece| !piece.is_empty());
+        sending.queue = gathered;
         sending.is_gathered = true;
     }
 
@@ -128,6 +151,7 @@ impl Outlet {
         let mut sending = self.sending.borrow_mut();
         sending.queue.clear();
         sending.queued = 0;
+        sending.file_failed = None;
     }
 
     /// Bytes of body that the viewer took since this was last asked: that the kernel took for it.
@@ -159,14 +183,18 @@ impl Outlet {
     /// Sends what is queued. Waits while the viewer takes nothing, or while the head has not left.
     ///
     /// # Errors
-    /// When the viewer has left, or was let go because it took too little.
-    pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// [`Unsendable`].
+    pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<Result<(), Unsendable>> {
         let mut sending = self.sending.borrow_mut();
         if sending.head != Head::Out && sending.queued > 0 {
             sending.is_awaited = true;
             return Poll::Pending;
         }
-        self.poll_drain(&mut sending, cx)
+        let drained = self.poll_drain(&mut sending, cx);
+        match sending.file_failed.take() {
+            Some(error) => Poll::Ready(Err(Unsendable::File(error))),
+            None => drained.map_err(Unsendable::Viewer),
+        }
     }
 
     /// An answer is handed to the server now, whose body comes this way: its head comes first. Not
@@ -209,7 +237,7 @@ impl Outlet {
             Head::Out => {}
         }
         let drained = self.poll_drain(&mut sending, cx);
-        if std::mem::take(&mut sending.is_awaited) {
+        if std::mem::take(&mut sending.is_awaited) || sending.file_failed.is_some() {
             cx.waker().wake_by_ref();
         }
         drained
@@ -250,9 +278,19 @@ impl Outlet {
         Poll::Ready(Ok(head.len()))
     }
 
-    /// Sends what is queued.
+    /// Sends what is queued. Done as well when a file has failed, which the body is to be told of.
     fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !sending.rest_of_head.is_empty() || sending.queued > 0 {
+            if sending.rest_of_head.is_empty()
+                && let Some(Piece::File(part)) = sending.queue.front()
+            {
+                let part = part.clone();
+                let Some(taken) = ready!(self.poll_file(sending, cx, &part))? else {
+                    return Poll::Ready(Ok(()));
+                };
+                sending.took(taken);
+                continue;
+            }
             let head = sending.rest_of_head.clone();
             let taken = ready!(self.poll_write_vectored(sending, cx, &head))?;
             let of_head = taken.min(head.len());
@@ -270,7 +308,11 @@ impl Outlet {
         head: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let parts = std::iter::once(head).chain(sending.queue.iter().map(Bytes::as_ref));
+        let in_memory = sending.queue.iter().map_while(|piece| match piece {
+            Piece::Memory(bytes) => Some(bytes.as_ref()),
+            Piece::File(_) => None,
+        });
+        let parts = std::iter::once(head).chain(in_memory);
         let parts = parts.filter(|part| !part.is_empty());
         let mut count = 0;
         for (slice, part) in slices.iter_mut().zip(parts) {
@@ -278,12 +320,33 @@ impl Outlet {
             count += 1;
         }
         let slices = slices.get(..count).unwrap_or(&slices);
-        let written = Pin::new(&mut sending.stream).poll_write_vectored(cx, slices);
+        let goes_on = matches!(sending.queue.front(), Some(Piece::File(_)));
+        let written = if goes_on {
+            poll_begin(&sending.stream, cx, slices)
+        } else {
+            Pin::new(&mut sending.stream).poll_write_vectored(cx, slices)
+        };
         let written = match written {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             other => other,
         };
         self.account(sending, cx, written)
+    }
+
+    /// One call: as much of the file in front of the queue as one call takes; `None` if it failed.
+    fn poll_file(
+        &self,
+        sending: &mut Sending,
+        cx: &mut Context<'_>,
+        part: &FilePart,
+    ) -> Poll<io::Result<Option<usize>>> {
+        match poll_send_file(&sending.stream, cx, part) {
+            Poll::Ready(Err(error)) if !is_of_socket(&error) => {
+                sending.file_failed = Some(error);
+                Poll::Ready(Ok(None))
+            }
+            sent => self.account(sending, cx, sent).map_ok(Some),
+        }
     }
 
     /// Keeps account of a write, and ends the connection of a viewer that takes too little.
@@ -392,7 +455,7 @@ mod tests {
         for (head, pieces) in [("first", ["a", "b"]), ("second", ["c", "d"])] {
             outlet.expect_head();
             for piece in pieces {
-                outlet.push(Bytes::copy_from_slice(piece.repeat(100_000).as_bytes()));
+                outlet.push(Bytes::copy_from_slice(piece.repeat(100_000).as_bytes()).into());
             }
             // The body waits for its head, which is accepted whatever the kernel says.
             poll_fn(|cx| {
@@ -422,10 +485,10 @@ mod tests {
     async fn what_is_taken_back_is_not_sent_and_a_head_stays() {
         let (outlet, mut viewer, mut expected) = full().await;
         outlet.expect_head();
-        outlet.push(Bytes::from(vec![b'x'; 100_000]));
+        outlet.push(Bytes::from(vec![b'x'; 100_000]).into());
         poll_fn(|cx| Poll::Ready(outlet.poll_write(cx, b"head").is_ready())).await;
         outlet.take_back();
-        outlet.push(Bytes::from_static(b"again"));
+        outlet.push(Bytes::from_static(b"again").into());
         let drained = poll_fn(|cx| outlet.poll_send(cx));
         let mut all = vec![0; expected.len() + 9];
         let (sent, read) = tokio::join!(drained, viewer.read_exact(&mut all));

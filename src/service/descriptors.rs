@@ -29,6 +29,15 @@ pub fn allowed() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// Most blocks on disk whose files are kept open.
+const MOST_FILES: u64 = 16 * 1024;
+
+/// How many of `allowed` descriptors blocks on disk may take: an eighth.
+#[must_use]
+pub fn of_blocks(allowed: u64) -> u64 {
+    (allowed / 8).min(MOST_FILES)
+}
+
 /// What viewers may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allotment {

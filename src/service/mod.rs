@@ -150,10 +150,14 @@ pub async fn start(
     let metrics = Metrics::new().map_err(|error| fault("the figures", &error))?;
     let metrics = Arc::new(metrics);
     let mut web = config.web;
-    let allotment = allot(&mut web, config.server.workers);
+    let allowed = descriptors::allowed();
+    let of_blocks = config.cache.disk.as_ref();
+    let of_blocks = of_blocks.map_or(0, |_| descriptors::of_blocks(allowed));
+    let of_viewers = allowed.saturating_sub(of_blocks);
+    let allotment = allot(&mut web, of_viewers, config.server.workers);
     warn_of_cors(&web);
     let reloading = reloading(&web, config.key_files);
-    let cache = Cache::start(config.cache, config.origins.len(), &metrics)
+    let cache = Cache::start(config.cache, config.origins.len(), of_blocks, &metrics)
         .map_err(|error| fault("the cache's thread", &error))?;
     let connections = allotment.streams / config.server.workers.max(1);
     let origins = Origins::connect(
@@ -218,8 +222,7 @@ fn reloading(web: &WebConfig, files: Option<KeyFiles>) -> Option<(Arc<Reloading>
 }
 
 /// Takes back what is set as far as there are not descriptors enough for it, and says so.
-fn allot(web: &mut WebConfig, workers: usize) -> Allotment {
-    let allowed = descriptors::allowed();
+fn allot(web: &mut WebConfig, allowed: u64, workers: usize) -> Allotment {
     let wanted = web.streams.total;
     let allotment = Allotment::of(allowed, wanted, workers);
     if allotment.streams < wanted {

@@ -87,13 +87,15 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache that all workers share, unless there is to be none.
+    /// The cache that all workers share, unless there is to be none. `most_open` of the files of blocks
+    /// on disk are kept open.
     ///
     /// # Errors
     /// When its thread cannot be started.
     pub fn start(
         config: CacheConfig,
         origins: usize,
+        most_open: u64,
         metrics: &Arc<Metrics>,
     ) -> io::Result<Option<Self>> {
         if config.memory == 0 {
@@ -105,7 +107,8 @@ impl Cache {
             .enable_all()
             .build()?;
         let blocks = Arc::new(Blocks::new(config.memory, config.block_size));
-        let disk = config.disk.as_ref().and_then(|disk| on_disk(disk, metrics));
+        let disk = config.disk.as_ref();
+        let disk = disk.and_then(|disk| on_disk(disk, most_open, metrics));
         Ok(Some(Self {
             config,
             tiers: Tiers { blocks, disk },
@@ -142,8 +145,9 @@ impl Cache {
 
 /// The disk tier. A folder that cannot be used costs the origin more calls and viewers nothing, so it
 /// does not stop the start.
-fn on_disk(config: &DiskConfig, metrics: &Arc<Metrics>) -> Option<Arc<DiskTier>> {
-    match DiskTier::start(config, Arc::clone(metrics)) {
+fn on_disk(config: &DiskConfig, most_open: u64, metrics: &Arc<Metrics>) -> Option<Arc<DiskTier>> {
+    let most_open = usize::try_from(most_open).unwrap_or(usize::MAX);
+    match DiskTier::start(config, most_open, Arc::clone(metrics)) {
         Ok(disk) => Some(Arc::new(disk)),
         Err(error) => {
             let folder = config.folder.display();

@@ -14,6 +14,7 @@ pub mod file;
 pub mod gate;
 pub mod health;
 pub mod http;
+pub mod piece;
 pub mod resume;
 pub mod retry;
 pub mod s3;
@@ -32,6 +33,7 @@ use crate::semantics::{InclRange, RangeSpec};
 
 pub use capability::Capabilities;
 pub use error::{Fault, ReadError, ReadErrorKind};
+pub use piece::Piece;
 pub use version::VersionPin;
 
 /// A future that may move between threads, boxed so that readers can be chosen at run time.
@@ -57,6 +59,22 @@ pub trait ObjectBody: Stream<Item = Result<Bytes, ReadError>> + Send {
     fn give_back(self: Pin<&mut Self>, unread: u64) -> Paused {
         let _ = unread;
         Paused::No
+    }
+
+    /// The next bytes as they lie, for whoever can send files. The same as polling the stream, but for
+    /// those.
+    fn poll_piece(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, ReadError>>> {
+        self.poll_next(cx).map_ok(Piece::Memory)
+    }
+
+    /// Takes back the last `unread` bytes that were handed out, the first of which lie in a file that
+    /// could not be sent. They come again from elsewhere.
+    #[must_use]
+    fn file_failed(self: Pin<&mut Self>, unread: u64) -> Paused {
+        self.pause(unread)
     }
 
     /// How often it had to be opened again.

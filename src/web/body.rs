@@ -195,7 +195,7 @@ impl MessageBody for ViewerBody {
                     }
                     None => record
                         .id()
-                        .during(|| object.poll_piece(cx, PIECE_BYTES))
+                        .during(|| object.poll_bytes(cx, PIECE_BYTES))
                         .map(|next| next.map(|piece| piece.map_err(Unsent::Read))),
                 };
                 record.resumed(object.resumes());

@@ -12,7 +12,7 @@ use crate::object::representation::FieldValue;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{ObjectReader, ReadRequest, VersionPin};
+use crate::storage::{ObjectReader, Piece, ReadRequest, VersionPin};
 
 /// The type of an object. `at_hand` is a read of it and what that read is of; if it does not begin at
 /// the beginning, or ends too early, and nothing else tells, the first bytes are read by themselves.
@@ -38,12 +38,10 @@ pub async fn of(
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     let has_them = |(_, of): &(_, InclRange)| of.first() == 0 && of.last() >= range.last();
     let media_type = if let Some((body, _)) = at_hand.filter(has_them) {
-        fill(body, wanted).await?;
-        by_first_bytes(body.first.get(..wanted).unwrap_or_default())
+        by_first_bytes(&first(body, wanted).await?)
     } else {
         let mut body = open(reader, key, representation, range).await?;
-        fill(&mut body, wanted).await?;
-        by_first_bytes(body.first.get(..wanted).unwrap_or_default())
+        by_first_bytes(&first(&mut body, wanted).await?)
     };
     Ok(media_type.unwrap_or(OCTET_STREAM).to_owned())
 }
@@ -66,17 +64,20 @@ async fn open(
         return Err(ReadError::new(ReadErrorKind::Changed, target));
     }
     Ok(OpenBody {
-        first: Bytes::new(),
+        first: Piece::default(),
         rest: read.body,
     })
 }
 
-/// Waits until this many bytes have come in the first piece, which a network may cut anywhere.
-async fn fill(body: &mut OpenBody, wanted: usize) -> Result<(), ReadError> {
-    if body.first.len() >= wanted {
-        return Ok(());
+/// Waits until this many bytes have come in the first piece, which a network may cut anywhere, and
+/// tells them.
+async fn first(body: &mut OpenBody, wanted: usize) -> Result<Bytes, ReadError> {
+    let first = body.take_bytes();
+    if first.len() >= wanted {
+        body.first = first.clone().into();
+        return Ok(first.slice(..wanted));
     }
-    let mut bytes = BytesMut::from(&*body.first);
+    let mut bytes = BytesMut::from(&*first);
     while bytes.len() < wanted {
         let Some(piece) = poll_fn(|cx| body.rest.as_mut().poll_next(cx)).await else {
             let kind = ReadErrorKind::BadAnswer(BadAnswer::Body);
@@ -84,6 +85,7 @@ async fn fill(body: &mut OpenBody, wanted: usize) -> Result<(), ReadError> {
         };
         bytes.extend_from_slice(&piece?);
     }
-    body.first = bytes.freeze();
-    Ok(())
+    let bytes = bytes.freeze();
+    body.first = bytes.clone().into();
+    Ok(bytes.slice(..wanted))
 }

@@ -16,7 +16,9 @@ use super::extract::{Asked, Want};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{CompleteLength, Conditions, RangeSpec, Selection};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{Body, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served, VersionPin};
+use crate::storage::{
+    Body, ObjectHead, ObjectRead, ObjectReader, Piece, ReadRequest, Served, VersionPin,
+};
 
 /// An answer, ready to be rendered.
 pub struct Decided {
@@ -37,9 +39,25 @@ pub struct Decided {
 /// A body whose first bytes have arrived, so that a fault before them still had a status.
 pub struct OpenBody {
     /// The first piece.
-    pub first: Bytes,
+    pub first: Piece,
     /// What follows.
     pub rest: Body,
+}
+
+impl OpenBody {
+    /// The first piece, in memory. What lies in a file comes again as what follows.
+    #[must_use]
+    pub fn take_bytes(&mut self) -> Bytes {
+        match std::mem::take(&mut self.first) {
+            Piece::Memory(bytes) => bytes,
+            Piece::File(part) => {
+                // A body that hands out files can always do this.
+                let unread = u64::try_from(Piece::File(part).len()).unwrap_or(u64::MAX);
+                let _ = self.rest.as_mut().pause(unread);
+                Bytes::new()
+            }
+        }
+    }
 }
 
 /// Decides within `limit`, all calls to S3 together. Dropping the future gives them up.
@@ -267,7 +285,7 @@ async fn open(conditions: &Conditions, read: ObjectRead) -> Result<Outcome, Read
     let selection = select(conditions, &representation);
     let body = match extent {
         None => None,
-        Some(_) => match poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+        Some(_) => match poll_fn(|cx| body.as_mut().poll_piece(cx)).await {
             Some(Ok(first)) => Some(OpenBody { first, rest: body }),
             Some(Err(error)) => return Err(error),
             None => {

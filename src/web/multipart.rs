@@ -101,8 +101,9 @@ impl MultipartBody {
         version: PinnedVersion,
         framing: Framing,
         parts: &[InclRange],
-        first: OpenBody,
+        mut first: OpenBody,
     ) -> Self {
+        let bytes = first.take_bytes();
         let mut texts = VecDeque::from(framing.heads);
         texts.push_back(framing.end);
         let mut body = Self {
@@ -111,12 +112,12 @@ impl MultipartBody {
             parts: parts.iter().skip(1).copied().collect(),
             first: None,
             state: State::Part(first.rest),
-            own: length_of(&first.first),
+            own: length_of(&bytes),
             resumes: 0,
         };
         // The head of the first part and its first piece go out as one.
         let head = body.texts.pop_front().unwrap_or_default();
-        body.first = Some([head, first.first].concat().into());
+        body.first = Some([head, bytes].concat().into());
         body
     }
 
@@ -124,7 +125,7 @@ impl MultipartBody {
     #[must_use]
     pub fn open(mut self) -> OpenBody {
         OpenBody {
-            first: self.first.take().unwrap_or_default(),
+            first: self.first.take().unwrap_or_default().into(),
             rest: Box::pin(self),
         }
     }

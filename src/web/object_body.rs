@@ -10,9 +10,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::decide::OpenBody;
-use crate::connection::Outlet;
+use crate::connection::{Outlet, Unsendable};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
-use crate::storage::{Body, ObjectBody, Paused};
+use crate::storage::{Body, ObjectBody, Paused, Piece};
 
 /// How long a viewer may take nothing while little has been sent. One that stops there wanted the
 /// head of the file or nothing, and will most likely not go on soon; if it does, that is one call.
@@ -36,7 +36,7 @@ const TURN_BYTES: usize = 1024 * 1024;
 pub struct ObjectContent {
     promised: u64,
     remaining: u64,
-    current: Bytes,
+    current: Piece,
     /// `None` after the last byte or an error: the read is given up as early as it can be.
     rest: Option<Body>,
     turn: Turn,
@@ -46,6 +46,12 @@ pub struct ObjectContent {
     /// It has ended, or failed, and what came before may not have been taken yet.
     end: Option<Result<(), ReadError>>,
 }
+
+/// How the next bytes are asked for.
+type PollRest = fn(
+    Pin<&mut (dyn ObjectBody + 'static)>,
+    &mut Context<'_>,
+) -> Poll<Option<Result<Piece, ReadError>>>;
 
 /// Why an answer ends before its last byte.
 #[derive(Debug)]
@@ -80,7 +86,10 @@ impl ObjectContent {
     /// Exactly `promised` bytes, which leave by `outlet` if there is one. What the origin sends
     /// beyond is not passed on.
     #[must_use]
-    pub fn new(body: OpenBody, promised: u64, outlet: Option<Rc<Outlet>>) -> Self {
+    pub fn new(mut body: OpenBody, promised: u64, outlet: Option<Rc<Outlet>>) -> Self {
+        if outlet.is_none() {
+            body.first = body.take_bytes().into();
+        }
         Self {
             promised,
             remaining: promised,
@@ -109,12 +118,16 @@ impl ObjectContent {
                     None => Poll::Pending,
                 };
             }
-            let outcome = outlet.poll_send(cx).map_err(Unsent::Viewer)?;
+            let outcome = outlet.poll_send(cx);
             let taken = before.saturating_sub(outlet.queued());
             if taken > 0 || matches!(self.turn, Turn::Origin) {
                 self.turn = Turn::Viewer(Instant::now());
             }
-            ready!(outcome);
+            match ready!(outcome) {
+                Ok(()) => {}
+                Err(Unsendable::Viewer(error)) => return Poll::Ready(Err(Unsent::Viewer(error))),
+                Err(Unsendable::File(error)) => self.do_without_file(outlet, &error),
+            }
             sent = sent.saturating_add(taken);
             if sent >= TURN_BYTES {
                 cx.waker().wake_by_ref();
@@ -126,7 +139,7 @@ impl ObjectContent {
     /// Queues what is there, up to a window.
     fn fill(&mut self, cx: &mut Context<'_>, outlet: &Outlet) {
         while self.end.is_none() && outlet.queued() < WINDOW_BYTES {
-            match self.poll_piece(cx, usize::MAX) {
+            match self.poll_piece(cx) {
                 Poll::Ready(Some(Ok(piece))) => outlet.push(piece),
                 Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
                 // The server is not told how many bytes come, so it does not close the connection
@@ -147,14 +160,32 @@ impl ObjectContent {
         self.resumes
     }
 
-    /// The next piece, of at most `most_bytes`.
-    pub fn poll_piece(
+    /// The next bytes, at most `most_bytes`.
+    pub fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
         most_bytes: usize,
     ) -> Poll<Option<Result<Bytes, ReadError>>> {
+        let next = self.poll_part(cx, most_bytes, |rest, cx| {
+            rest.poll_next(cx).map_ok(Piece::Memory)
+        });
+        // Asked for bytes, no body hands out files.
+        next.map(|next| next.and_then(|piece| piece.map(Piece::into_bytes).transpose()))
+    }
+
+    /// The next bytes as they lie.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, ReadError>>> {
+        self.poll_part(cx, usize::MAX, <dyn ObjectBody>::poll_piece)
+    }
+
+    fn poll_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        most_bytes: usize,
+        poll: PollRest,
+    ) -> Poll<Option<Result<Piece, ReadError>>> {
         self.turn = Turn::Origin;
-        let piece = ready!(self.poll_next(cx, most_bytes));
+        let piece = ready!(self.poll_next(cx, most_bytes, poll));
         self.turn = Turn::Viewer(Instant::now());
         Poll::Ready(piece)
     }
@@ -163,7 +194,8 @@ impl ObjectContent {
         &mut self,
         cx: &mut Context<'_>,
         most_bytes: usize,
-    ) -> Poll<Option<Result<Bytes, ReadError>>> {
+        poll: PollRest,
+    ) -> Poll<Option<Result<Piece, ReadError>>> {
         if self.remaining == 0 {
             return Poll::Ready(None);
         }
@@ -171,7 +203,7 @@ impl ObjectContent {
             let Some(rest) = &mut self.rest else {
                 return Poll::Ready(None);
             };
-            let next = ready!(rest.as_mut().poll_next(cx));
+            let next = ready!(poll(rest.as_mut(), cx));
             self.resumes = rest.resumes();
             match next {
                 Some(Ok(chunk)) => self.current = chunk,
@@ -213,6 +245,16 @@ impl ObjectContent {
         }
     }
 
+    /// Has what is queued come again from elsewhere, since the file in front cannot be sent.
+    fn do_without_file(&mut self, outlet: &Outlet, error: &io::Error) {
+        log::warn!("a block on disk could not be sent, and comes from elsewhere: {error}");
+        if self.take_back(<dyn ObjectBody>::file_failed) == Paused::No {
+            let kind = ReadErrorKind::Internal;
+            self.end = Some(Err(ReadError::new(kind, "a file that does not come again")));
+            outlet.take_back();
+        }
+    }
+
     fn give_up(&mut self) {
         if self.take_back(<dyn ObjectBody>::pause) == Paused::Yes {
             return;
@@ -224,7 +266,7 @@ impl ObjectContent {
         let unread = u64::try_from(self.current.len()).unwrap_or(u64::MAX);
         let rest = self.rest.as_mut();
         if rest.is_some_and(|rest| rest.as_mut().pause(unread) == Paused::Yes) {
-            self.current = Bytes::new();
+            self.current = Piece::default();
         }
     }
 
@@ -241,7 +283,7 @@ impl ObjectContent {
         let unread = u64::try_from(unread).unwrap_or(u64::MAX);
         let given = give(rest.as_mut(), unread);
         if given == Paused::Yes {
-            self.current = Bytes::new();
+            self.current = Piece::default();
             self.end = None;
             let queued = u64::try_from(queued).unwrap_or(u64::MAX);
             self.remaining = self.remaining.saturating_add(queued);

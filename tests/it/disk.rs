@@ -3,39 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use s3reel::cache::{CacheConfig, DiskConfig};
-
+use crate::support::disk::{blocks, is_free, on_disk, read, written};
 use crate::support::program::{Program, address_in, command};
-use crate::support::service::Setup;
 use crate::support::{Client, TestS3, TestService, content, in_time, until};
 
 const MIB: usize = 1024 * 1024;
 const LENGTH: usize = 5 * MIB + 77;
 const BLOCKS: f64 = 6.0;
-
-/// A cache over a folder, which asks about objects with every request.
-fn on_disk(folder: &Path) -> impl FnOnce(&mut Setup) {
-    let disk = DiskConfig {
-        folder: folder.to_owned(),
-        capacity: 1 << 30,
-    };
-    |config| {
-        config.cache = CacheConfig {
-            disk: Some(disk),
-            ..CacheConfig::default()
-        };
-    }
-}
-
-async fn written(service: &TestService, outcome: &str) -> f64 {
-    let name = format!("s3reel_cache_disk_writes_total{{outcome=\"{outcome}\"}}");
-    service.figure(&name).await
-}
-
-async fn read(service: &TestService, outcome: &str) -> f64 {
-    let name = format!("s3reel_cache_disk_reads_total{{outcome=\"{outcome}\"}}");
-    service.figure(&name).await
-}
 
 /// A folder with the blocks of a film, and the process that wrote them gone.
 async fn filled(s3: &TestS3) -> tempfile::TempDir {
@@ -51,23 +25,6 @@ async fn filled(s3: &TestS3) -> tempfile::TempDir {
     // The folder is free when the service has ended to the last.
     until("the folder is free", async || is_free(folder.path())).await;
     folder
-}
-
-/// Whether no process has the folder.
-fn is_free(folder: &Path) -> bool {
-    let lock = folder.join("s3reel-blocks-1/lock");
-    let lock = fs::File::options().write(true).open(lock).unwrap();
-    lock.try_lock().is_ok()
-}
-
-/// All files with blocks.
-fn blocks(folder: &Path) -> Vec<PathBuf> {
-    let shelves = fs::read_dir(folder.join("s3reel-blocks-1")).unwrap();
-    let shelves = shelves.flatten().filter(|shelf| shelf.path().is_dir());
-    let files = shelves.flat_map(|shelf| fs::read_dir(shelf.path()).unwrap().flatten());
-    let mut files: Vec<_> = files.map(|file| file.path()).collect();
-    files.sort();
-    files
 }
 
 /// The service over a folder, once it knows what is there.

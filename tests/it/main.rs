@@ -25,6 +25,7 @@ mod conformance;
 mod cross_origin;
 mod differential;
 mod disk;
+mod disk_files;
 mod documents;
 mod embedded;
 mod equality;

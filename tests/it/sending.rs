@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
 
 use crate::support::scripted::answer;
@@ -14,13 +13,6 @@ use crate::support::{
 };
 
 const LENGTH: usize = 3_000_001;
-
-/// A viewer whose socket takes hardly anything that it does not read.
-async fn narrow(service: &TestService) -> Client {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    Client::over(socket.connect(service.address()).await.unwrap())
-}
 
 /// Method, target and range of a request, status and body of its answer.
 type Exchange = (&'static str, &'static str, Option<String>, u16, Vec<u8>);
@@ -57,7 +49,7 @@ async fn answers_to_requests_sent_ahead_come_whole_and_in_order_however_little_i
     s3.put("film.mp4", content(1, LENGTH)).await;
     for memory in [0, 64 << 20] {
         let service = TestService::with(&s3, |config| config.cache.memory = memory).await;
-        let mut viewer = narrow(&service).await;
+        let mut viewer = Client::narrow(service.address()).await;
         let requests: Vec<_> = std::iter::repeat_with(requests).take(8).flatten().collect();
         for (method, target, range, ..) in &requests {
             let range = range.as_deref().map(|range| ("Range", range));
@@ -96,7 +88,7 @@ async fn an_old_viewer_gets_the_same_bytes_and_an_end() {
     let s3 = TestS3::embedded().await;
     s3.put("film.mp4", content(1, LENGTH)).await;
     let service = TestService::over(&s3).await;
-    let mut viewer = narrow(&service).await;
+    let mut viewer = Client::narrow(service.address()).await;
     viewer.send("GET /film.mp4 HTTP/1.0\r\n\r\n").await;
     let answer = in_time("the answer", viewer.response("GET")).await;
     assert_eq!(answer.header("content-length"), Some("3000001"));
@@ -110,7 +102,7 @@ async fn bytes_are_counted_when_the_kernel_has_taken_them() {
     s3.put("film.mp4", content(1, 60_000_000)).await;
     let service = TestService::over(&s3).await;
     let sent = async || service.figure("s3reel_response_bytes_total").await;
-    let mut viewer = narrow(&service).await;
+    let mut viewer = Client::narrow(service.address()).await;
     viewer.request("GET", "/film.mp4", &[]).await;
     let taken = in_time("a part", viewer.take(100_000)).await;
     assert_eq!(taken.len(), 100_000);
@@ -155,8 +147,8 @@ async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a
     // No cache, room for all, and room for hardly anything.
     for memory in [0, 64 << 20, 3 << 20] {
         let service = TestService::with(&s3, |config| config.cache.memory = memory).await;
-        let mut whole = narrow(&service).await;
-        let mut parts = narrow(&service).await;
+        let mut whole = Client::narrow(service.address()).await;
+        let mut parts = Client::narrow(service.address()).await;
         whole.request("GET", "/film.mp4", &[]).await;
         parts
             .request("GET", "/film.mp4", &[("Range", ranges)])
@@ -214,7 +206,7 @@ async fn an_answer_that_is_late_waits_for_its_head_however_long_the_one_before_t
         config.s3.timeouts.first_byte = Duration::from_mins(1);
     })
     .await;
-    let mut viewer = narrow(&service).await;
+    let mut viewer = Client::narrow(service.address()).await;
     // The first body goes through the server, which ends it while the end lies in its buffer.
     let through = [("Expect", "100-continue")];
     viewer.request("GET", "/film.mp4", &through).await;

@@ -6,18 +6,80 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::ops::Range;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::name::BlockName;
+use crate::storage::Piece;
+use crate::storage::piece::{FilePart, in_page_cache, read_if_in_page_cache};
 
 /// What every file of ours ends with begins with this; the last character is the version of the form.
 const MARK: &[u8; 8] = b"s3reelB1";
 
 /// Bytes behind those of the block: mark, name, length, and the CRC-32 of block and all of these.
 pub const END_BYTES: u64 = 8 + 40 + 8 + 4;
+
+/// Bytes that are copied rather than sent from the file: a call to the kernel less for as few.
+const COPIED_BYTES: usize = 16 * 1024;
+
+/// A block whose file is open, and was found right.
+#[derive(Debug)]
+pub struct OpenBlock {
+    file: Arc<File>,
+    length: u64,
+    /// Of when it was found right.
+    stamp: Stamp,
+}
+
+/// What changes when anyone writes to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    /// Seconds and nanoseconds of the last change.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            length: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+impl OpenBlock {
+    fn new(file: File, length: u64) -> io::Result<Self> {
+        let stamp = Stamp::of(&file)?;
+        Ok(Self {
+            file: Arc::new(file),
+            length,
+            stamp,
+        })
+    }
+
+    /// Bytes from `range` of the block, if they can be had without waiting for the disk, and nobody has
+    /// written to the file since it was found right.
+    #[must_use]
+    pub fn at_hand(&self, range: Range<u64>) -> Option<Piece> {
+        let is_as_it_was = Stamp::of(&self.file).is_ok_and(|stamp| stamp == self.stamp);
+        if !is_as_it_was || range.end > self.length {
+            return None;
+        }
+        let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+        if length <= COPIED_BYTES {
+            let copied = read_if_in_page_cache(&self.file, range.start, length);
+            return copied.ok().map(Piece::Memory);
+        }
+        let part = FilePart::new(Arc::clone(&self.file), range.start, length);
+        in_page_cache(&self.file, range).then_some(Piece::File(part))
+    }
+}
 
 /// Why there is no block in a file.
 #[derive(Debug)]
@@ -49,8 +111,12 @@ pub fn write(
     beside: &Path,
     name: &BlockName,
     pieces: &[Bytes],
-) -> Result<(), io::Error> {
-    let written = write_beside(beside, name, pieces).and_then(|()| fs::rename(beside, path));
+) -> io::Result<OpenBlock> {
+    let written = write_beside(beside, name, pieces).and_then(|(file, length)| {
+        fs::rename(beside, path)?;
+        // Being renamed is a change too.
+        OpenBlock::new(file, length)
+    });
     if written.is_err() {
         // It is looked for at the next start as well.
         let _ = fs::remove_file(beside);
@@ -58,8 +124,9 @@ pub fn write(
     written
 }
 
-fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result<()> {
+fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result<(File, u64)> {
     let mut file = OpenOptions::new()
+        .read(true)
         .write(true)
         .create(true)
         .truncate(true)
@@ -74,22 +141,24 @@ fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result
     }
     let end = end(name, length);
     crc.update(&end);
-    file.write_all(&[end, crc.finalize().to_le_bytes().to_vec()].concat())
+    file.write_all(&[end, crc.finalize().to_le_bytes().to_vec()].concat())?;
+    Ok((file, length))
 }
 
 /// Reads a block of `length` bytes.
 ///
 /// # Errors
 /// [`Unreadable`], also for a single wrong bit.
-pub fn read(path: &Path, name: &BlockName, length: u64) -> Result<Bytes, Unreadable> {
-    let file = File::open(path)?;
+pub fn read(path: &Path, name: &BlockName, length: u64) -> Result<(Bytes, OpenBlock), Unreadable> {
+    // What is written while it is read is another change.
+    let open = OpenBlock::new(File::open(path)?, length)?;
     let expected = length.saturating_add(END_BYTES);
-    if file.metadata()?.len() != expected {
+    if open.stamp.length != expected {
         return Err(Unreadable::Damaged);
     }
     let room = usize::try_from(expected).map_err(|_| Unreadable::Damaged)?;
     let mut all = Vec::with_capacity(room);
-    file.take(expected).read_to_end(&mut all)?;
+    (&*open.file).take(expected).read_to_end(&mut all)?;
     let whole = u64::try_from(all.len()).ok() == Some(expected);
     let mut all = Bytes::from(all);
     let block = all.split_to(usize::try_from(length).unwrap_or(0).min(all.len()));
@@ -99,7 +168,7 @@ pub fn read(path: &Path, name: &BlockName, length: u64) -> Result<Bytes, Unreada
     crc.update(told);
     let is_right = whole && told == end(name, length) && sum == crc.finalize().to_le_bytes();
     if is_right {
-        Ok(block)
+        Ok((block, open))
     } else {
         Err(Unreadable::Damaged)
     }
@@ -128,7 +197,7 @@ mod tests {
         let pieces = [Bytes::from_static(b"0123"), Bytes::from_static(b"456789")];
         write(&path, &beside, &name(3), &pieces).unwrap();
         assert!(!beside.exists());
-        assert_eq!(read(&path, &name(3), 10).unwrap(), "0123456789");
+        assert_eq!(read(&path, &name(3), 10).unwrap().0, "0123456789");
         let right = fs::read(&path).unwrap();
         let is_damaged = |name: BlockName, length| {
             matches!(read(&path, &name, length), Err(Unreadable::Damaged))

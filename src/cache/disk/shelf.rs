@@ -3,9 +3,9 @@
 //! Everything here that touches files blocks. What is known of the files is in memory, so that asking
 //! whether a block is there costs no call to the system.
 
-use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,8 +15,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::file::{self, END_BYTES, Unreadable};
+use super::index::{Gone, Index, ShelfFigures, taken_by};
 use super::name::{BlockName, Digest};
-use crate::cache::eviction::{Fate, Fifo};
+use crate::storage::Piece;
 
 /// Our part of the folder that was set. The number is that of the form of what is in it.
 const OURS: &str = "s3reel-blocks-1";
@@ -27,17 +28,8 @@ const LOCK: &str = "lock";
 /// How files begin that are being written.
 const UNFINISHED: &str = "unfinished-";
 
-/// What file systems give away at once, in bytes.
-const PAGE: u64 = 4096;
-
-/// What the smallest block is counted as.
-const LEAST: u64 = 16 * 1024;
-
 /// Blocks that are taken in at once at start, so that nobody waits long for the index.
 const PORTION: usize = 1000;
-
-/// Uses that are counted; more say no more.
-const MOST_USES: u8 = 3;
 
 /// Blocks on disk.
 #[derive(Debug)]
@@ -50,43 +42,13 @@ pub struct Shelf {
     _lock: File,
 }
 
-#[derive(Debug)]
-struct Index {
-    blocks: HashMap<BlockName, Entry>,
-    /// How many blocks there are of each object.
-    objects: HashMap<Digest, u64>,
-    queue: Fifo<BlockName>,
-    held: u64,
-    evicted: u64,
-    /// Objects that were forgotten while blocks were looked for.
-    forgotten: Option<HashSet<Digest>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// That it takes.
-    bytes: u64,
-    uses: u8,
-}
-
-/// What a shelf holds and did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ShelfFigures {
-    /// Bytes of files.
-    pub held: u64,
-    /// Blocks.
-    pub blocks: usize,
-    /// Blocks that had to go.
-    pub evicted: u64,
-}
-
 impl Shelf {
-    /// The shelf in `folder`, which is made if it is not there, for `capacity` bytes. It knows no
-    /// blocks before [`Self::find_blocks`].
+    /// The shelf in `folder`, which is made if it is not there, for `capacity` bytes, of whose files
+    /// `most_open` are kept open. It knows no blocks before [`Self::find_blocks`].
     ///
     /// # Errors
     /// What the file system says; [`io::ErrorKind::WouldBlock`] when another process has it.
-    pub fn open(folder: &Path, capacity: u64) -> io::Result<Self> {
+    pub fn open(folder: &Path, capacity: u64, most_open: usize) -> io::Result<Self> {
         let folder = folder.join(OURS);
         // What is kept may be private.
         DirBuilder::new()
@@ -102,14 +64,7 @@ impl Shelf {
         Ok(Self {
             folder,
             capacity,
-            index: Mutex::new(Index {
-                blocks: HashMap::new(),
-                objects: HashMap::new(),
-                queue: Fifo::new(capacity),
-                held: 0,
-                evicted: 0,
-                forgotten: None,
-            }),
+            index: Mutex::new(Index::new(capacity, most_open)),
             written: AtomicU64::new(0),
             _lock: lock,
         })
@@ -126,7 +81,7 @@ impl Shelf {
     /// # Errors
     /// When our folder cannot be read; a part of it that cannot is left out.
     pub fn find_blocks(&self, ending: &AtomicBool) -> io::Result<()> {
-        self.index().forgotten = Some(HashSet::new());
+        self.index().search_begins();
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder)?.flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_file()) {
@@ -163,43 +118,51 @@ impl Shelf {
         for portion in found.chunks(PORTION) {
             let mut index = self.index();
             for (_, name, bytes) in portion {
-                let forgotten = index.forgotten.as_ref();
-                if forgotten.is_some_and(|objects| objects.contains(&name.object)) {
-                    gone.push(*name);
-                } else {
-                    index.insert(*name, *bytes);
-                }
+                gone.extend(index.take_in(*name, *bytes));
             }
-            gone.extend(index.make_room(0, self.capacity));
+            gone.extend(index.make_room(0));
         }
-        self.index().forgotten = None;
-        self.remove(&gone);
+        self.index().search_ended();
+        self.remove(gone);
         Ok(())
     }
 
     /// Whether a block is there, as far as is known, and that it is wanted.
     pub fn wants(&self, name: &BlockName) -> bool {
-        let mut index = self.index();
-        let Some(entry) = index.blocks.get_mut(name) else {
-            return false;
-        };
-        entry.uses = entry.uses.saturating_add(1).min(MOST_USES);
-        true
+        self.index().used(name)
     }
 
     /// Whether a block is there, as far as is known.
     #[must_use]
     pub fn has(&self, name: &BlockName) -> bool {
-        self.index().blocks.contains_key(name)
+        self.index().has(name)
     }
 
     /// Whether there is any block of any version of an object.
     #[must_use]
     pub fn has_any_of(&self, object: &Digest) -> bool {
-        self.index().objects.contains_key(object)
+        self.index().has_any_of(object)
     }
 
-    /// Reads a block of `length` bytes. One that is not there after all, or not right, is forgotten.
+    /// Bytes of a block, if that is open and they can be had without waiting for the disk.
+    #[must_use]
+    pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {
+        let open = {
+            let mut index = self.index();
+            let open = index.opened(name)?;
+            index.used(name);
+            open
+        };
+        open.at_hand(range)
+    }
+
+    /// Has a block read and checked before it is at hand again.
+    pub fn distrust(&self, name: &BlockName) {
+        let closed = self.index().close(name);
+        drop(closed);
+    }
+
+    /// Reads a block of `length` bytes, which is at hand then. One that is not there after all, or not right, is forgotten.
     ///
     /// # Errors
     /// [`Unreadable`]; it has to come from its origin then.
@@ -212,16 +175,16 @@ impl Shelf {
             Err(Unreadable::Missing | Unreadable::Damaged) => true,
         };
         if is_gone {
-            let mut index = self.index();
-            index.queue.forget(|known| known == name);
-            let was_there = index.remove(name);
-            drop(index);
-            if was_there {
+            let was_there = self.index().forget_block(name);
+            if was_there.is_some() {
                 // If it cannot go it is written over some day, or found and refused again.
                 let _ = fs::remove_file(path);
             }
         }
-        read
+        let (block, open) = read?;
+        let closed = self.index().keep_open(name, open);
+        drop(closed);
+        Ok(block)
     }
 
     /// Writes a block, and evicts what has to go for it. One that is there already is left.
@@ -237,12 +200,12 @@ impl Shelf {
         }
         let gone = {
             let mut index = self.index();
-            if index.blocks.contains_key(name) {
+            if index.has(name) {
                 return Ok(());
             }
-            index.make_room(taken_by(length), self.capacity)
+            index.make_room(taken_by(length))
         };
-        self.remove(&gone);
+        self.remove(gone);
         let path = name.path_in(&self.folder);
         if let Some(shelf) = path.parent()
             && !shelf.exists()
@@ -254,107 +217,33 @@ impl Shelf {
         }
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let beside = self.folder.join(format!("{UNFINISHED}{number}"));
-        file::write(&path, &beside, name, pieces)?;
-        self.index().insert(*name, length);
+        let open = file::write(&path, &beside, name, pieces)?;
+        let mut index = self.index();
+        index.insert(*name, length);
+        let closed = index.keep_open(name, open);
+        drop(index);
+        drop(closed);
         Ok(())
     }
 
     /// Forgets all blocks of an object, whose files are to be removed then.
     #[must_use]
-    pub fn forget(&self, object: &Digest) -> Vec<BlockName> {
-        let gone: Vec<_> = {
-            let mut index = self.index();
-            if let Some(forgotten) = &mut index.forgotten {
-                forgotten.insert(*object);
-            }
-            if !index.objects.contains_key(object) {
-                return Vec::new();
-            }
-            let of_object = |name: &&BlockName| name.object == *object;
-            let gone: Vec<_> = index.blocks.keys().filter(of_object).copied().collect();
-            for name in &gone {
-                index.remove(name);
-            }
-            index.queue.forget(|name| name.object == *object);
-            gone
-        };
-        gone
+    pub fn forget(&self, object: &Digest) -> Vec<Gone> {
+        self.index().forget(object)
     }
 
     /// What it holds and did.
     #[must_use]
     pub fn figures(&self) -> ShelfFigures {
-        let index = self.index();
-        ShelfFigures {
-            held: index.held,
-            blocks: index.blocks.len(),
-            evicted: index.evicted,
-        }
+        self.index().figures()
     }
 
     /// Removes the files of blocks that are not known any more.
-    pub fn remove(&self, gone: &[BlockName]) {
-        for name in gone {
+    pub fn remove(&self, gone: Vec<Gone>) {
+        for block in gone {
             // What cannot go now is found again at the next start.
-            let _ = fs::remove_file(name.path_in(&self.folder));
+            let _ = fs::remove_file(block.name.path_in(&self.folder));
         }
-    }
-}
-
-/// What a file takes on disk, and of memory to know it: a cache of small objects must not be of millions.
-const fn taken_by(file: u64) -> u64 {
-    let pages = file.div_ceil(PAGE).saturating_mul(PAGE);
-    if pages < LEAST { LEAST } else { pages }
-}
-
-impl Index {
-    fn insert(&mut self, name: BlockName, file: u64) {
-        let bytes = taken_by(file);
-        if self.blocks.insert(name, Entry { bytes, uses: 0 }).is_none() {
-            self.held = self.held.saturating_add(bytes);
-            let of_object = self.objects.entry(name.object).or_default();
-            *of_object = of_object.saturating_add(1);
-            self.queue.insert(name, bytes);
-        }
-    }
-
-    fn remove(&mut self, name: &BlockName) -> bool {
-        let Some(entry) = self.blocks.remove(name) else {
-            return false;
-        };
-        self.held = self.held.saturating_sub(entry.bytes);
-        if let Some(of_object) = self.objects.get_mut(&name.object) {
-            *of_object = of_object.saturating_sub(1);
-            if *of_object == 0 {
-                self.objects.remove(&name.object);
-            }
-        }
-        true
-    }
-
-    /// Takes out what has to go for `bytes` more. Names of blocks that went for another reason are
-    /// dropped from the queue on the way.
-    fn make_room(&mut self, bytes: u64, capacity: u64) -> Vec<BlockName> {
-        let mut gone = Vec::new();
-        while self.held.saturating_add(bytes) > capacity {
-            let Self { queue, blocks, .. } = self;
-            let next = queue.evict(|name| match blocks.get_mut(name) {
-                Some(entry) => {
-                    let uses = entry.uses;
-                    entry.uses = uses.saturating_sub(1);
-                    Fate::Used(uses)
-                }
-                None => Fate::Gone,
-            });
-            let Some(name) = next else {
-                break;
-            };
-            if self.remove(&name) {
-                self.evicted = self.evicted.saturating_add(1);
-                gone.push(name);
-            }
-        }
-        gone
     }
 }
 
@@ -385,7 +274,7 @@ mod tests {
     #[test]
     fn blocks_are_found_again_and_what_was_not_finished_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20, 4).unwrap();
         shelf.write(&name(1, 0), &block(1)).unwrap();
         shelf.write(&name(1, 1), &block(2)).unwrap();
         assert!(shelf.has(&name(1, 1)) && !shelf.has(&name(1, 2)));
@@ -394,7 +283,7 @@ mod tests {
         fs::write(ours.join("unfinished-9"), "half a bl").unwrap();
         fs::write(ours.join("notes.txt"), "of the operator").unwrap();
         fs::write(ours.join("01/readme"), "of the operator").unwrap();
-        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20, 4).unwrap();
         assert!(!shelf.has(&name(1, 0)));
         shelf.find_blocks(&AtomicBool::new(false)).unwrap();
         assert_eq!(shelf.read(&name(1, 1), 1000).unwrap(), vec![2; 1000]);
@@ -407,18 +296,18 @@ mod tests {
     #[test]
     fn a_folder_has_one_process() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
-        let error = Shelf::open(folder.path(), 1 << 20).unwrap_err();
+        let shelf = Shelf::open(folder.path(), 1 << 20, 4).unwrap();
+        let error = Shelf::open(folder.path(), 1 << 20, 4).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         drop(shelf);
-        assert!(Shelf::open(folder.path(), 1 << 20).is_ok());
+        assert!(Shelf::open(folder.path(), 1 << 20, 4).is_ok());
     }
 
     #[test]
     fn it_holds_no_more_than_it_may_and_what_is_used_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let capacity = 20 * LEAST;
-        let shelf = Shelf::open(folder.path(), capacity).unwrap();
+        let capacity = 20 * taken_by(0);
+        let shelf = Shelf::open(folder.path(), capacity, 4).unwrap();
         shelf.write(&name(1, 0), &block(1)).unwrap();
         for index in 0..100 {
             assert!(shelf.wants(&name(1, 0)), "{index}");
@@ -430,7 +319,7 @@ mod tests {
         assert_eq!(files(folder.path()), 20);
         // Less room than before.
         drop(shelf);
-        let shelf = Shelf::open(folder.path(), capacity / 2).unwrap();
+        let shelf = Shelf::open(folder.path(), capacity / 2, 4).unwrap();
         shelf.find_blocks(&AtomicBool::new(false)).unwrap();
         assert_eq!((shelf.figures().blocks, files(folder.path())), (10, 10));
         // More than all of it.
@@ -443,7 +332,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_forgotten_and_can_be_written_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20, 4).unwrap();
         let path = name(1, 0).path_in(&folder.path().join(OURS));
         for harm in ["cut", "changed", "gone", "a folder"] {
             shelf.write(&name(1, 0), &block(1)).unwrap();
@@ -468,14 +357,44 @@ mod tests {
     #[test]
     fn an_object_is_forgotten_with_all_its_blocks() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(folder.path(), 1 << 20).unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20, 4).unwrap();
         for index in 0..5 {
             shelf.write(&name(1, index), &block(1)).unwrap();
             shelf.write(&name(2, index), &block(2)).unwrap();
         }
         let gone = shelf.forget(&[1; 16]);
-        shelf.remove(&gone);
+        shelf.remove(gone);
         assert!(!shelf.has_any_of(&[1; 16]) && shelf.has(&name(2, 4)));
         assert_eq!(files(folder.path()), 5);
+    }
+
+    #[test]
+    fn so_many_files_and_no_more_are_kept_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path(), 1 << 20, 2).unwrap();
+        for number in 0..4 {
+            shelf.write(&name(1, number), &block(1)).unwrap();
+        }
+        let open = |shelf: &Shelf| -> Vec<u64> {
+            let is_open = |&number: &u64| shelf.at_hand(&name(1, number), 0..10).is_some();
+            (0..4).filter(is_open).collect()
+        };
+        assert_eq!(open(&shelf), [2, 3]);
+        shelf.read(&name(1, 0), 1000).unwrap();
+        shelf.read(&name(1, 0), 1000).unwrap();
+        assert_eq!(open(&shelf), [0, 3]);
+        shelf.distrust(&name(1, 3));
+        assert_eq!(open(&shelf), [0]);
+        assert!(
+            shelf.at_hand(&name(1, 0), 0..1001).is_none(),
+            "beyond its end"
+        );
+        drop(shelf);
+        // After a start nothing is trusted before it was read.
+        let shelf = Shelf::open(folder.path(), 1 << 20, 2).unwrap();
+        shelf.find_blocks(&AtomicBool::new(false)).unwrap();
+        assert_eq!(open(&shelf), Vec::<u64>::new());
+        shelf.read(&name(1, 1), 1000).unwrap();
+        assert_eq!(open(&shelf), [1]);
     }
 }

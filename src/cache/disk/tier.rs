@@ -1,6 +1,7 @@
 //! The shelf, and the thread that keeps it.
 
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -11,8 +12,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::file::Unreadable;
+use super::index::{Gone, ShelfFigures};
 use super::name::{BlockName, Digest};
-use super::shelf::{Shelf, ShelfFigures};
+use super::shelf::Shelf;
+use crate::storage::Piece;
 use crate::storage::file::pool::{BlockingPool, Work};
 use crate::telemetry::Metrics;
 
@@ -65,12 +68,13 @@ struct Waiting {
 type Forgotten = Mutex<Vec<(Digest, u64)>>;
 
 impl DiskTier {
-    /// Takes the folder over and begins to look for what is in it.
+    /// Takes the folder over and begins to look for what is in it. Of its files `most_open` are kept
+    /// open, so that they can be sent.
     ///
     /// # Errors
     /// What the file system says; [`io::ErrorKind::WouldBlock`] when another process has the folder.
-    pub fn start(config: &DiskConfig, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let shelf = Arc::new(Shelf::open(&config.folder, config.capacity)?);
+    pub fn start(config: &DiskConfig, most_open: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let shelf = Arc::new(Shelf::open(&config.folder, config.capacity, most_open)?);
         let (work, waiting) = sync_channel(MOST_WAITING);
         let ending = Arc::new(AtomicBool::new(false));
         let forgotten = Arc::new(Forgotten::default());
@@ -106,6 +110,24 @@ impl DiskTier {
     #[must_use]
     pub fn has_any_of(&self, object: &Digest) -> bool {
         !self.rests() && self.shelf.has_any_of(object)
+    }
+
+    /// Bytes of a block as they lie on disk, if they can be had without waiting for it. They were found
+    /// right when the block was written or read.
+    #[must_use]
+    pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {
+        if self.rests() {
+            return None;
+        }
+        let piece = self.shelf.at_hand(name, range)?;
+        self.metrics.disk_read("at_hand");
+        Some(piece)
+    }
+
+    /// A block that was at hand could not be sent: it is not again before it was read and checked.
+    pub fn distrust(&self, name: &BlockName) {
+        self.metrics.disk_read("failed");
+        self.shelf.distrust(name);
     }
 
     /// Reads a block of `length` bytes, if it is there and right, and soon. Dropping the future leaves
@@ -159,7 +181,7 @@ impl DiskTier {
     /// Forgets all blocks of an object, those that wait to be written too. Their files are there until
     /// they are removed.
     #[must_use]
-    pub fn forget(&self, object: Digest) -> Vec<BlockName> {
+    pub fn forget(&self, object: Digest) -> Vec<Gone> {
         let last = self.handed.load(Ordering::Relaxed);
         let mut forgotten = self
             .forgotten
@@ -173,7 +195,7 @@ impl DiskTier {
     }
 
     /// Removes the files of forgotten blocks. Blocks.
-    pub fn remove(&self, gone: &[BlockName]) {
+    pub fn remove(&self, gone: Vec<Gone>) {
         self.shelf.remove(gone);
     }
 
@@ -248,7 +270,7 @@ impl Keeper {
                 self.failed = None;
                 if self.is_forgotten(work) {
                     let gone = self.shelf.forget(&work.name.object);
-                    self.shelf.remove(&gone);
+                    self.shelf.remove(gone);
                 }
                 self.metrics.disk_written("written");
             }

@@ -19,7 +19,7 @@ impl DiskFigures {
         Ok(Self {
             reads: register.counters(
                 "s3reel_cache_disk_reads_total",
-                "Blocks that were looked for on disk, by outcome: read, missing, damaged or failed.",
+                "Blocks that were wanted from disk, by outcome: at_hand in its file, read and checked, missing, damaged or failed.",
                 &["outcome"],
             )?,
             writes: register.counters(

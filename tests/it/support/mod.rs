@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod content;
 pub mod devices;
+pub mod disk;
 pub mod engines;
 pub mod film;
 pub mod footage;
