@@ -143,8 +143,8 @@ async fn a_file_that_was_written_to_is_not_sent() {
     // In place, and as long as before: only the time of the change tells.
     for block in blocks(folder.path()) {
         use std::os::unix::fs::FileExt as _;
-        let file = File::options().write(true).open(block).unwrap();
-        file.write_all_at(b"wrong", 77).unwrap();
+        let block = File::options().write(true).open(block).unwrap();
+        block.write_all_at(b"wrong", 77).unwrap();
     }
     let whole = service.get("/film.mp4", &[]).await;
     assert!(whole.body == film, "wrong bytes");
