@@ -21,25 +21,11 @@ use crate::semantics::InclRange;
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::version::PinnedVersion;
 use crate::storage::{ObjectBody, ObjectReader, Paused, Piece};
+use crate::telemetry::BlockFound;
 
 /// How many bytes are fetched by one call at most. It is what S3's own parts usually are; a larger
 /// call saves nothing any more.
 pub const RUN_BYTES: u64 = 8 * 1024 * 1024;
-
-/// How the first block of an answer was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstBlock {
-    /// It was complete.
-    Ready,
-    /// Someone else was fetching it.
-    Coming,
-    /// It was fetched for this answer.
-    Begun,
-    /// It was on disk.
-    OnDisk,
-    /// There was no room for it: the bytes come from S3 as without a cache.
-    PassedBy,
-}
 
 /// A body that reads blocks, and sees to it that those are fetched that are not there.
 pub struct BlockBody {
@@ -52,7 +38,7 @@ pub struct BlockBody {
     last: u64,
     window: Window,
     first_index: u64,
-    first_block: Option<FirstBlock>,
+    first_block: Option<BlockFound>,
     stash: Option<Piece>,
     /// A file of the disk tier could not be sent: no other is tried for this answer.
     has_failed_file: bool,
@@ -124,7 +110,7 @@ impl BlockBody {
 
     /// How the first block was found, once there are bytes.
     #[must_use]
-    pub const fn first_block(&self) -> Option<FirstBlock> {
+    pub const fn first_block(&self) -> Option<BlockFound> {
         self.first_block
     }
 
@@ -138,6 +124,12 @@ impl BlockBody {
             Some(Err(error)) => Poll::Ready(Err(error)),
             None => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Takes note of where a block was found.
+    fn found(&mut self, how: BlockFound) {
+        self.first_block.get_or_insert(how);
+        self.engine.metrics().cache_block(how);
     }
 
     fn last_index(&self) -> u64 {
@@ -168,10 +160,10 @@ impl BlockBody {
         if wants == Wants::Pieces
             && let Some(piece) = self.on_disk(index)
         {
-            self.first_block.get_or_insert(FirstBlock::OnDisk);
+            self.found(BlockFound::OnDisk);
             self.interest = None;
             self.state = State::Between;
-            self.fetch_ahead(index, FirstBlock::OnDisk);
+            self.fetch_ahead(index, BlockFound::OnDisk);
             return Some(piece);
         }
         self.enter_memory(index);
@@ -196,29 +188,29 @@ impl BlockBody {
         let blocks = Arc::clone(&self.engine.blocks);
         let found = blocks.find(&self.identity, self.identity.length(), index, most);
         let (block, how) = match found {
-            Found::Ready(block) => (block, FirstBlock::Ready),
+            Found::Ready(block) => (block, BlockFound::InMemory),
             Found::Coming(block, interest) => {
                 self.interest = Some(interest);
-                (block, FirstBlock::Coming)
+                (block, BlockFound::Coming)
             }
             Found::Begun(block, interest, run) => {
                 self.window = opened;
                 self.interest = Some(interest);
                 self.engine.fill(Arc::clone(&self.known), run);
                 let how = if self.engine.is_on_disk(&self.identity, index) {
-                    FirstBlock::OnDisk
+                    BlockFound::OnDisk
                 } else {
-                    FirstBlock::Begun
+                    BlockFound::Begun
                 };
                 (block, how)
             }
             Found::Full => {
-                self.first_block.get_or_insert(FirstBlock::PassedBy);
+                self.found(BlockFound::PassedBy);
                 self.pass_by();
                 return;
             }
         };
-        self.first_block.get_or_insert(how);
+        self.found(how);
         self.state = State::In {
             index,
             block: Arc::downgrade(&block),
@@ -230,7 +222,7 @@ impl BlockBody {
 
     /// Begins the next run if the window is low. What lies on disk is not fetched for one who is sent it
     /// from there.
-    fn fetch_ahead(&mut self, index: u64, how: FirstBlock) {
+    fn fetch_ahead(&mut self, index: u64, how: BlockFound) {
         let end = index.saturating_add(self.window.ahead());
         let last = self.last_index().min(end);
         if last <= index {
@@ -238,7 +230,7 @@ impl BlockBody {
         }
         let blocks = Arc::clone(&self.engine.blocks);
         let mut missing = blocks.first_missing(&self.identity, index.saturating_add(1), last);
-        if how == FirstBlock::OnDisk {
+        if how == BlockFound::OnDisk {
             while let Some(number) = missing
                 && self.engine.is_on_disk(&self.identity, number)
             {

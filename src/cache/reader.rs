@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use super::body::{BlockBody, FirstBlock};
+use super::body::BlockBody;
 use super::directory::Known;
 use super::engine::{Engine, Opening, Told};
 use crate::object::ObjectKey;
@@ -13,6 +13,7 @@ use crate::storage::{
     BoxFuture, Capabilities, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served,
     Source,
 };
+use crate::telemetry::BlockFound;
 
 /// A reader that keeps blocks and what it knows of objects, and asks another for the rest.
 pub struct Cached {
@@ -72,11 +73,11 @@ impl Cached {
         let mut body = BlockBody::new(engine, inner, Arc::clone(&known), identity, extent);
         poll_fn(|cx| body.poll_first(cx)).await?;
         let source = match (body.first_block(), told) {
-            (Some(FirstBlock::PassedBy), _) => Source::PassedBy,
+            (Some(BlockFound::PassedBy), _) => Source::PassedBy,
             // The question brought the bytes, whoever asked it.
-            (_, Told::Asked(Opening::Read(_))) | (Some(FirstBlock::Begun), _) => Source::Missed,
-            (Some(FirstBlock::Coming), _) => Source::Joined,
-            (Some(FirstBlock::Ready | FirstBlock::OnDisk) | None, _) => source_of_head(told),
+            (_, Told::Asked(Opening::Read(_))) | (Some(BlockFound::Begun), _) => Source::Missed,
+            (Some(BlockFound::Coming), _) => Source::Joined,
+            (Some(BlockFound::InMemory | BlockFound::OnDisk) | None, _) => source_of_head(told),
         };
         let served = served(&known, source);
         self.engine.metrics().cache_asked(served.source.as_str());

@@ -2,6 +2,7 @@
 //!
 //! Base units, prefix `s3reel_`, no key in a label. Those of single origins are [`OriginMetrics`].
 
+mod blocks;
 mod disk;
 mod origin;
 
@@ -13,6 +14,7 @@ use prometheus::{
     TextEncoder,
 };
 
+pub use blocks::BlockFound;
 pub use origin::OriginMetrics;
 
 use origin::OriginFigures;

@@ -8,5 +8,5 @@ pub mod request_id;
 
 pub use access::{AbortedBy, AccessRecord, Route};
 pub use lifecycle::{Lifecycle, Phase};
-pub use metrics::{Metrics, OriginMetrics};
+pub use metrics::{BlockFound, Metrics, OriginMetrics};
 pub use request_id::RequestId;

@@ -6,17 +6,12 @@ use std::path::Path;
 
 use rustix::fs::{Advice, fadvise};
 
-use crate::support::disk::{blocks, hardly_in_memory, read, until_on_disk};
+use crate::support::disk::{blocks, folder, hardly_in_memory, read, until_on_disk};
 use crate::support::{Client, Response, TestS3, TestService, content, in_time, until};
 
 const KIB: usize = 1024;
 const LENGTH: usize = 3000 * KIB + 77;
 const BLOCKS: f64 = 24.0;
-
-/// A folder on a file system of the disk: where temporary files are may be memory.
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
-}
 
 /// A service that has a film on disk, and hardly any of it in memory.
 async fn filled(s3: &TestS3, folder: &Path) -> TestService {

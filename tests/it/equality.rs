@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use s3reel::cache::{CacheConfig, DiskConfig};
 
 use crate::support::film::{Break, Fault, film};
-use crate::support::{Response, TestS3, TestService, content, in_time};
+use crate::support::{Response, TestS3, TestService, content, disk, in_time};
 
 const BLOCK: usize = 64 * 1024;
 
@@ -22,6 +22,14 @@ fn small(config: &mut crate::support::service::Setup) {
         read_ahead: 256 * 1024,
         disk: None,
     };
+}
+
+/// Memory for a block that is on its way and one more, over a disk.
+fn hardly_in_memory(folder: &std::path::Path) -> impl FnOnce(&mut crate::support::service::Setup) {
+    |config| {
+        with_disk(folder)(config);
+        config.cache.memory = 2 * 64 * 1024;
+    }
 }
 
 /// The same with a disk under it.
@@ -146,10 +154,11 @@ fn any_sequence_of_requests_and_overwrites_is_answered_alike_with_the_cache_and_
             let s3 = TestS3::embedded().await;
             s3.put("film.mp4", content(1, length)).await;
             let plain = TestService::over(&s3).await;
-            let folder = tempfile::tempdir().expect("a folder");
+            let folders = [(); 2].map(|()| disk::folder());
             let cached = [
                 TestService::with(&s3, small).await,
-                TestService::with(&s3, with_disk(folder.path())).await,
+                TestService::with(&s3, with_disk(folders[0].path())).await,
+                TestService::with(&s3, hardly_in_memory(folders[1].path())).await,
             ];
             let mut tag = "\"none\"".to_owned();
             for event in events {

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::support::scripted::answer;
 
 use crate::support::{
-    Asked, Client, Response, Scripted, Step, TestS3, TestService, content, in_time, until,
+    Asked, Client, Response, Scripted, Step, TestS3, TestService, content, disk, in_time, until,
 };
 
 const LENGTH: usize = 3_000_001;
@@ -47,8 +47,11 @@ fn requests() -> Vec<Exchange> {
 async fn answers_to_requests_sent_ahead_come_whole_and_in_order_however_little_is_taken_at_once() {
     let s3 = TestS3::embedded().await;
     s3.put("film.mp4", content(1, LENGTH)).await;
-    for memory in [0, 64 << 20] {
-        let service = TestService::with(&s3, |config| config.cache.memory = memory).await;
+    let folder = disk::folder();
+    let on_disk = TestService::with(&s3, disk::hardly_in_memory(folder.path())).await;
+    disk::until_on_disk(&on_disk, "/film.mp4", 23.0).await;
+    let in_memory = async |bytes| TestService::with(&s3, |setup| setup.cache.memory = bytes).await;
+    for service in [in_memory(0).await, in_memory(64 << 20).await, on_disk] {
         let mut viewer = Client::narrow(service.address()).await;
         let requests: Vec<_> = std::iter::repeat_with(requests).take(8).flatten().collect();
         for (method, target, range, ..) in &requests {
@@ -144,9 +147,17 @@ async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a
     let length = 12_000_001;
     s3.put("film.mp4", content(1, length)).await;
     let ranges = "bytes=0-5999999,7000000-11999999";
-    // No cache, room for all, and room for hardly anything.
-    for memory in [0, 64 << 20, 3 << 20] {
-        let service = TestService::with(&s3, |config| config.cache.memory = memory).await;
+    let folder = disk::folder();
+    let on_disk = TestService::with(&s3, disk::hardly_in_memory(folder.path())).await;
+    disk::until_on_disk(&on_disk, "/film.mp4", 92.0).await;
+    let in_memory = async |bytes| TestService::with(&s3, |setup| setup.cache.memory = bytes).await;
+    for service in [
+        // No cache, room for all, room for hardly anything, and a disk below that.
+        in_memory(0).await,
+        in_memory(64 << 20).await,
+        in_memory(3 << 20).await,
+        on_disk,
+    ] {
         let mut whole = Client::narrow(service.address()).await;
         let mut parts = Client::narrow(service.address()).await;
         whole.request("GET", "/film.mp4", &[]).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntGauge, IntGaugeVec};
 
+use super::blocks::{BlockCounters, BlockFound};
 use super::{Counter, CounterVec, Declare, FIRST_BYTE_BUCKETS, MetricsError};
 
 /// Those of all origins.
@@ -21,6 +22,7 @@ pub(super) struct OriginFigures {
     retries: CounterVec,
     resumes: CounterVec,
     cache_requests: CounterVec,
+    cache_blocks: CounterVec,
 }
 
 impl OriginFigures {
@@ -67,6 +69,11 @@ impl OriginFigures {
                 "Reads and questions that the cache was asked, by outcome and origin.",
                 &["outcome", "origin"],
             )?,
+            cache_blocks: register.counters(
+                "s3reel_cache_blocks_total",
+                "Blocks that answers came to, by where they were found (in memory, coming for another answer, on disk, at their origin, or past the cache for want of room) and origin.",
+                &["found", "origin"],
+            )?,
         })
     }
 
@@ -75,6 +82,7 @@ impl OriginFigures {
             first_byte: self.first_byte.with_label_values(&[origin]),
             bytes: self.bytes.with_label_values(&[origin]),
             bodies_open: self.bodies_open.with_label_values(&[origin]),
+            blocks: BlockCounters::of(&self.cache_blocks, origin),
             all: self.clone(),
             origin: origin.to_owned(),
         }
@@ -89,6 +97,7 @@ pub struct OriginMetrics {
     first_byte: Histogram,
     bytes: Counter,
     bodies_open: IntGauge,
+    blocks: BlockCounters,
 }
 
 impl OriginMetrics {
@@ -134,6 +143,11 @@ impl OriginMetrics {
     #[must_use]
     pub const fn s3_bodies_open(&self) -> &IntGauge {
         &self.bodies_open
+    }
+
+    /// An answer came to a block.
+    pub fn cache_block(&self, found: BlockFound) {
+        self.blocks.count(found);
     }
 
     /// The cache was asked, with this outcome.

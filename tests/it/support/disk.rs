@@ -8,6 +8,11 @@ use s3reel::cache::{CacheConfig, DiskConfig};
 use super::service::Setup;
 use super::{Client, TestService, until};
 
+/// A folder on a file system of the disk: where temporary files are may be memory.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 /// A cache over a folder.
 pub fn on_disk(folder: &Path) -> impl FnOnce(&mut Setup) {
     let disk = DiskConfig {
