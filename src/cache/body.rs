@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::block::{Block, Interest, RunSoFar};
 use super::directory::Known;
+use super::disk::DiskTier;
 use super::engine::{Engine, SharedError};
 use super::identity::ObjectIdentity;
 use super::losses::{Losses, Then};
@@ -136,13 +137,15 @@ impl BlockBody {
         self.last / self.engine.blocks.block_size()
     }
 
+    /// The disk, for whoever can send files.
+    fn files(&self, wants: Wants) -> Option<&DiskTier> {
+        let disk = self.engine.disk.as_deref();
+        disk.filter(|_| wants == Wants::Pieces && !self.has_failed_file)
+    }
+
     /// Bytes of a block that is not in memory, as they lie on disk.
-    fn on_disk(&self, index: u64) -> Option<Piece> {
-        let disk = self
-            .engine
-            .disk
-            .as_ref()
-            .filter(|_| !self.has_failed_file)?;
+    fn on_disk(&self, index: u64, wants: Wants) -> Option<Piece> {
+        let disk = self.files(wants)?;
         let blocks = &self.engine.blocks;
         // What is in memory, or on its way there, is had from there.
         blocks.first_missing(&self.identity, index, index)?;
@@ -157,21 +160,18 @@ impl BlockBody {
     fn enter(&mut self, wants: Wants) -> Option<Piece> {
         let size = self.engine.blocks.block_size();
         let index = self.next / size;
-        if wants == Wants::Pieces
-            && let Some(piece) = self.on_disk(index)
-        {
+        if let Some(piece) = self.on_disk(index, wants) {
             self.found(BlockFound::OnDisk);
             self.interest = None;
-            self.state = State::Between;
-            self.fetch_ahead(index, BlockFound::OnDisk);
+            self.fetch_ahead(index, wants);
             return Some(piece);
         }
-        self.enter_memory(index);
+        self.enter_memory(index, wants);
         None
     }
 
     /// Goes to a block in memory, which is fetched if it is not there.
-    fn enter_memory(&mut self, index: u64) {
+    fn enter_memory(&mut self, index: u64, wants: Wants) {
         let is_first = index == self.first_index;
         let mut opened = self.window;
         if !is_first {
@@ -217,12 +217,11 @@ impl BlockBody {
             awaited: Some(block),
             has_waited: false,
         };
-        self.fetch_ahead(index, how);
+        self.fetch_ahead(index, wants);
     }
 
-    /// Begins the next run if the window is low. What lies on disk is not fetched for one who is sent it
-    /// from there.
-    fn fetch_ahead(&mut self, index: u64, how: BlockFound) {
+    /// Begins the next run if the window is low. What is likely to be sent from its file is not fetched.
+    fn fetch_ahead(&mut self, index: u64, wants: Wants) {
         let end = index.saturating_add(self.window.ahead());
         let last = self.last_index().min(end);
         if last <= index {
@@ -230,9 +229,9 @@ impl BlockBody {
         }
         let blocks = Arc::clone(&self.engine.blocks);
         let mut missing = blocks.first_missing(&self.identity, index.saturating_add(1), last);
-        if how == BlockFound::OnDisk {
+        if let Some(disk) = self.files(wants) {
             while let Some(number) = missing
-                && self.engine.is_on_disk(&self.identity, number)
+                && disk.is_open(&self.engine.on_disk(&self.identity, number))
             {
                 let next = number.saturating_add(1);
                 missing = blocks.first_missing(&self.identity, next, last);
@@ -318,8 +317,8 @@ impl BlockBody {
                     let Some(block) = awaited.take().or_else(|| block.upgrade()) else {
                         // It had to go before its viewer was done: there are more viewers than room.
                         let index = *index;
-                        let on_disk = (wants == Wants::Pieces).then(|| self.on_disk(index));
-                        if let Some(piece) = on_disk.flatten() {
+                        if let Some(piece) = self.on_disk(index, wants) {
+                            self.found(BlockFound::OnDisk);
                             return Poll::Ready(Some(Ok(self.hand_out(piece))));
                         }
                         self.pass_by();

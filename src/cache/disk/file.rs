@@ -67,17 +67,20 @@ impl OpenBlock {
     /// written to the file since it was found right.
     #[must_use]
     pub fn at_hand(&self, range: Range<u64>) -> Option<Piece> {
-        let is_as_it_was = Stamp::of(&self.file).is_ok_and(|stamp| stamp == self.stamp);
-        if !is_as_it_was || range.end > self.length {
+        if range.end > self.length {
             return None;
         }
         let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
-        if length <= COPIED_BYTES {
-            let copied = read_if_in_page_cache(&self.file, range.start, length);
-            return copied.ok().map(Piece::Memory);
-        }
-        let part = FilePart::new(Arc::clone(&self.file), range.start, length);
-        in_page_cache(&self.file, range).then_some(Piece::File(part))
+        let piece = if length <= COPIED_BYTES {
+            Piece::Memory(read_if_in_page_cache(&self.file, range.start, length).ok()?)
+        } else if in_page_cache(&self.file, range.clone()) {
+            Piece::File(FilePart::new(Arc::clone(&self.file), range.start, length))
+        } else {
+            return None;
+        };
+        // After that: file systems of a network do not get here, which might be asked, and hang.
+        let is_as_it_was = Stamp::of(&self.file).is_ok_and(|stamp| stamp == self.stamp);
+        is_as_it_was.then_some(piece)
     }
 }
 

@@ -144,6 +144,12 @@ impl Shelf {
         self.index().has_any_of(object)
     }
 
+    /// Whether the file of a block is kept open.
+    #[must_use]
+    pub fn is_open(&self, name: &BlockName) -> bool {
+        self.index().opened(name).is_some()
+    }
+
     /// Bytes of a block, if that is open and they can be had without waiting for the disk.
     #[must_use]
     pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {

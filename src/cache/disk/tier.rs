@@ -120,8 +120,14 @@ impl DiskTier {
             return None;
         }
         let piece = self.shelf.at_hand(name, range)?;
-        self.metrics.disk_read("at_hand");
+        self.metrics.disk_at_hand();
         Some(piece)
+    }
+
+    /// Whether a block is likely to be at hand.
+    #[must_use]
+    pub fn is_open(&self, name: &BlockName) -> bool {
+        !self.rests() && self.shelf.is_open(name)
     }
 
     /// A block that was at hand could not be sent: it is not again before it was read and checked.
