@@ -14,9 +14,8 @@
 //! - it asks for no more while the body says that it is not ready, and asks again when woken;
 //! - it ends the connection when the body fails.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
-use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,8 +24,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::pace::{LetGo, Pace, ViewerLimits};
 use super::turn::Turn;
 
@@ -56,10 +56,18 @@ struct Sending {
     taken: usize,
     /// The body waits until its head has left.
     is_awaited: bool,
+    /// The answer that what is queued is the end of, if its body has ended already.
+    leaving: Option<Box<dyn Leaving>>,
     pace: Pace,
-    /// Wakes us when the viewer may have taken nothing for too long. It is set anew only when it
-    /// has passed, since it would be set with nearly every write otherwise.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// Wakes us when the viewer may have taken nothing for too long.
+    patience: Alarm,
+}
+
+/// An answer whose every byte is queued. It is dropped when the viewer has taken them, or when the
+/// connection has ended.
+pub trait Leaving {
+    /// The viewer took this many bytes of its body.
+    fn took(&mut self, bytes: usize);
 }
 
 /// Where the head of the answer is whose turn it is.
@@ -88,8 +96,9 @@ impl Outlet {
                 is_gathered: false,
                 taken: 0,
                 is_awaited: false,
+                leaving: None,
                 pace: Pace::new(limits),
-                patience: None,
+                patience: Alarm::default(),
             }),
         }
     }
@@ -110,17 +119,7 @@ impl Outlet {
 
     /// Copies what is queued, which may be small parts of something large.
     pub fn gather(&self) {
-        let mut sending = self.sending.borrow_mut();
-        if sending.queued == 0 || sending.is_gathered {
-            return;
-        }
-        let mut gathered = BytesMut::with_capacity(sending.queued);
-        sending
-            .queue
-            .drain(..)
-            .for_each(|piece| gathered.extend(piece));
-        sending.queue.push_back(gathered.freeze());
-        sending.is_gathered = true;
+        self.sending.borrow_mut().gather();
     }
 
     /// Forgets the body's bytes that were not taken: they come again.
@@ -175,6 +174,32 @@ impl Outlet {
         self.sending.borrow_mut().head = Head::Awaited;
     }
 
+    /// Whether nothing of the answer that is made has been written, its head neither.
+    #[must_use]
+    pub fn awaits_head(&self) -> bool {
+        self.sending.borrow().head == Head::Awaited
+    }
+
+    /// Takes over an answer whose body is queued to its end: the server may forget it, writes its head,
+    /// and is not asked again when that has left.
+    pub fn see_off(&self, answer: Box<dyn Leaving>) {
+        self.sending.borrow_mut().leaving = Some(answer);
+    }
+
+    /// The connection is closed, whatever is queued.
+    pub(super) fn has_ended(&self) {
+        self.settle(self.sending.borrow_mut());
+    }
+
+    /// Lets go of an answer that was seen off.
+    fn settle(&self, mut sending: RefMut<'_, Sending>) {
+        if let Some(mut answer) = sending.leaving.take() {
+            let taken = std::mem::take(&mut sending.taken);
+            drop(sending);
+            answer.took(taken);
+        }
+    }
+
     /// Reads from the socket.
     pub(super) fn poll_read(
         &self,
@@ -212,6 +237,9 @@ impl Outlet {
         if std::mem::take(&mut sending.is_awaited) {
             cx.waker().wake_by_ref();
         }
+        if drained.is_ready() {
+            self.settle(sending);
+        }
         drained
     }
 
@@ -246,6 +274,10 @@ impl Outlet {
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => sending.rest_of_head = Bytes::copy_from_slice(head),
+        }
+        if sending.leaving.is_some() {
+            // Nobody is left who could give it back while the viewer takes its time.
+            sending.gather();
         }
         Poll::Ready(Ok(head.len()))
     }
@@ -319,6 +351,19 @@ impl Outlet {
 }
 
 impl Sending {
+    /// Copies what is queued.
+    fn gather(&mut self) {
+        if self.queued == 0 || self.is_gathered {
+            return;
+        }
+        let mut gathered = BytesMut::with_capacity(self.queued);
+        self.queue
+            .drain(..)
+            .for_each(|piece| gathered.extend(piece));
+        self.queue.push_back(gathered.freeze());
+        self.is_gathered = true;
+    }
+
     /// The kernel took `length` bytes of what is queued.
     fn took(&mut self, length: usize) {
         self.queued = self.queued.saturating_sub(length);
@@ -341,16 +386,10 @@ impl Sending {
         let Some(end) = self.pace.waits(now) else {
             return Ok(());
         };
-        let patience = self
-            .patience
-            .get_or_insert_with(|| Box::pin(sleep_until(end)));
-        while patience.as_mut().poll(cx).is_ready() {
-            if now >= end {
-                return Err(LetGo::Timeout);
-            }
-            patience.as_mut().reset(end);
+        match self.patience.poll(cx, end) {
+            Poll::Ready(()) => Err(LetGo::Timeout),
+            Poll::Pending => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::{App, HttpServer, web};
@@ -267,7 +267,8 @@ fn start_viewers(
         .listen("viewers", listener, move || {
             let stop_signal = stop_signal.clone();
             let http = HttpService::build()
-                .keep_alive(keep_alive)
+                // The connection has a clock for that itself.
+                .keep_alive(KeepAlive::Os)
                 .client_request_timeout(head_timeout)
                 // Without this a viewer that left is not noticed while we wait for S3.
                 .h1_allow_half_closed(false)
@@ -288,7 +289,7 @@ fn start_viewers(
             fn_service(move |stream: TcpStream| async move {
                 sockets::prepare(&stream);
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, head_timeout, limits);
+                let connection = Connection::new(stream, head_timeout, keep_alive, limits);
                 Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
             })
             .and_then(http)

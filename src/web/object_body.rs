@@ -32,6 +32,9 @@ const WINDOW_BYTES: usize = 128 * 1024;
 /// Bytes that a viewer takes before others have their turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
+/// Bytes of an answer that may wait for a viewer without the answer: they are copied, if they have to.
+const ALONE_BYTES: u64 = 64 * 1024;
+
 /// What is left to send, and the read that it comes from.
 pub struct ObjectContent {
     promised: u64,
@@ -45,6 +48,15 @@ pub struct ObjectContent {
     outlet: Option<Rc<Outlet>>,
     /// It has ended, or failed, and what came before may not have been taken yet.
     end: Option<Result<(), ReadError>>,
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The viewer took all of it.
+    Taken,
+    /// All of it is queued, and waits for its head: the outlet can do the rest.
+    Queued,
 }
 
 /// Why an answer ends before its last byte.
@@ -93,11 +105,16 @@ impl ObjectContent {
         }
     }
 
-    /// Sends what is there by `outlet`, until all has been taken.
+    /// Sends what is there by `outlet`, until all has been taken. A short answer that is all there is
+    /// only queued.
     ///
     /// # Errors
     /// What came before a failed read is sent first, as long as the viewer takes it.
-    pub fn poll_sent(&mut self, cx: &mut Context<'_>, outlet: &Outlet) -> Poll<Result<(), Unsent>> {
+    pub fn poll_sent(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Outlet,
+    ) -> Poll<Result<Sent, Unsent>> {
         let mut sent = 0_usize;
         loop {
             ready!(outlet.poll_ready(cx)).map_err(Unsent::Viewer)?;
@@ -105,9 +122,13 @@ impl ObjectContent {
             let before = outlet.queued();
             if before == 0 {
                 return match self.end.take() {
-                    Some(end) => Poll::Ready(end.map_err(Unsent::Read)),
+                    Some(end) => Poll::Ready(end.map(|()| Sent::Taken).map_err(Unsent::Read)),
                     None => Poll::Pending,
                 };
+            }
+            let is_all = matches!(self.end, Some(Ok(()))) && self.promised <= ALONE_BYTES;
+            if is_all && outlet.awaits_head() {
+                return Poll::Ready(Ok(Sent::Queued));
             }
             let outcome = outlet.poll_send(cx).map_err(Unsent::Viewer)?;
             let taken = before.saturating_sub(outlet.queued());
