@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix_web::HttpRequest;
+use actix_http::Request;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
@@ -42,12 +42,12 @@ pub struct TurnGuard(Option<Rc<Turn>>);
 impl TurnGuard {
     /// The turn of the connection that a request came on.
     #[must_use]
-    pub fn of(request: &HttpRequest) -> Self {
+    pub fn of(request: &Request) -> Self {
         Self(request.conn_data::<Rc<Turn>>().map(Rc::clone))
     }
 
     /// Says that no further request on the connection gets an answer.
-    pub fn make_last(request: &HttpRequest) {
+    pub fn make_last(request: &Request) {
         if let Some(turn) = request.conn_data::<Rc<Turn>>() {
             turn.is_last();
         }

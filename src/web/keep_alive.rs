@@ -6,9 +6,10 @@
 //! that it writes as it is given, so ours carries the field line. This is the only place that
 //! knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
 
+use actix_http::{HttpMessage as _, Request};
+use actix_web::HttpResponseBuilder;
 use actix_web::http::header::UPGRADE;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
-use actix_web::{HttpRequest, HttpResponseBuilder};
 
 use super::{extract, fields};
 use crate::telemetry::Phase;
@@ -24,7 +25,7 @@ pub enum Connection {
 
 /// Decides by the request and by whether the service is about to stop.
 #[must_use]
-pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
+pub fn connection_after(request: &Request, phase: Phase) -> Connection {
     let wanted = request.head().connection_type() == ConnectionType::KeepAlive;
     // The server closes it itself rather than read a body that nobody wants, or bytes of another
     // protocol.
@@ -41,7 +42,7 @@ pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
 /// Writes the two fields, or `Connection: close`.
 pub fn tell(
     builder: &mut HttpResponseBuilder,
-    request: &HttpRequest,
+    request: &Request,
     status: StatusCode,
     connection: Connection,
     keep_alive: std::time::Duration,

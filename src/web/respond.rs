@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use actix_http::{HttpMessage as _, Request};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EXPECT, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
 use super::admission::Audience;
@@ -69,7 +70,7 @@ const NO_STORE: &str = "no-store";
 
 /// Renders an answer, or the failure that came instead, and hands the access record to its body.
 pub fn respond(
-    request: &HttpRequest,
+    request: &Request,
     worker: &Worker,
     cors: &CorsPolicy,
     record: AccessRecord,
@@ -106,7 +107,7 @@ pub fn respond(
 }
 
 struct Answer<'a> {
-    request: &'a HttpRequest,
+    request: &'a Request,
     worker: &'a Worker,
     shared: &'a Shared,
     /// Which pages may read it.
