@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
+use crate::web::keep_alive::field_value;
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
 use crate::web::{CorsPolicy, Shared, WebConfig, Worker, admin, entry};
@@ -251,6 +252,7 @@ fn start_viewers(
         shared: Arc::clone(&shared),
         origins: origins.of_worker(),
         pauses: Pauses::start(shared.config.viewer_hold),
+        keep_alive: field_value(keep_alive),
     };
     let address = listener.local_addr()?;
     let (stopping, stop_signal) = watch::channel(false);

@@ -78,7 +78,8 @@ enum Place<'w> {
 
 impl<'w> Target<'w> {
     fn of(request: &Request, worker: &'w Worker) -> Self {
-        let host = extract::host(request);
+        let knows_hosts = worker.origins.knows_hosts();
+        let host = knows_hosts.then(|| extract::host(request)).flatten();
         let own_host = worker.origins.own_host(host.as_ref());
         let path = request.uri().path();
         if path

@@ -118,7 +118,7 @@ impl ObjectContent {
         let mut sent = 0_usize;
         loop {
             ready!(outlet.poll_ready(cx)).map_err(Unsent::Viewer)?;
-            self.fill(cx, outlet);
+            let has_filled = self.fill(cx, outlet);
             let before = outlet.queued();
             if before == 0 {
                 return match self.end.take() {
@@ -129,6 +129,9 @@ impl ObjectContent {
             let is_all = matches!(self.end, Some(Ok(()))) && self.promised <= ALONE_BYTES;
             if is_all && outlet.awaits_head() {
                 return Poll::Ready(Ok(Sent::Queued));
+            }
+            if has_filled {
+                self.turn = Turn::Viewer(Instant::now());
             }
             let outcome = outlet.poll_send(cx).map_err(Unsent::Viewer)?;
             let taken = before.saturating_sub(outlet.queued());
@@ -144,10 +147,11 @@ impl ObjectContent {
         }
     }
 
-    /// Queues what is there, up to a window.
-    fn fill(&mut self, cx: &mut Context<'_>, outlet: &Outlet) {
+    /// Queues what is there, up to a window. Whether that was something.
+    fn fill(&mut self, cx: &mut Context<'_>, outlet: &Outlet) -> bool {
+        let before = outlet.queued();
         while self.end.is_none() && outlet.queued() < WINDOW_BYTES {
-            match self.poll_piece(cx, usize::MAX) {
+            match self.poll_next(cx, usize::MAX) {
                 Poll::Ready(Some(Ok(piece))) => outlet.push(piece),
                 Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
                 // The server is not told how many bytes come, so it does not close the connection
@@ -157,9 +161,13 @@ impl ObjectContent {
                     self.end = Some(Err(ReadError::new(kind, "a body that ends early")));
                 }
                 Poll::Ready(None) => self.end = Some(Ok(())),
-                Poll::Pending => return,
+                Poll::Pending => {
+                    self.turn = Turn::Origin;
+                    break;
+                }
             }
         }
+        outlet.queued() > before
     }
 
     /// How often the read was opened again.

@@ -147,7 +147,8 @@ impl<'a> Answer<'a> {
             Selection::Part(part) => {
                 let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
                 if let Some(content_range) = ContentRange::new(part, complete) {
-                    builder.insert_header((header::CONTENT_RANGE, content_range.to_string()));
+                    let value = fields::written(format_args!("{content_range}"));
+                    builder.insert_header((header::CONTENT_RANGE, value));
                 }
                 (builder, part.byte_count(), body)
             }
@@ -320,7 +321,6 @@ impl<'a> Answer<'a> {
 
     /// What every answer carries.
     fn head(&self, status: StatusCode) -> HttpResponseBuilder {
-        let config = &self.shared.config;
         let mut builder = HttpResponse::build(status);
         builder
             .insert_header(fields::DateField(self.now))
@@ -346,7 +346,7 @@ impl<'a> Answer<'a> {
             self.request,
             status,
             connection,
-            config.keep_alive,
+            &self.worker.keep_alive,
         );
         builder
     }
