@@ -23,3 +23,25 @@ impl Alarm {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_at_the_time_that_was_said_last() {
+        let begun = Instant::now();
+        let mut alarm = Alarm::default();
+        for seconds in [3, 5, 9] {
+            let end = begun + Duration::from_secs(seconds);
+            let woken = poll_fn(|cx| Poll::Ready(alarm.poll(cx, end))).await;
+            assert!(woken.is_pending(), "{seconds}");
+        }
+        let end = begun + Duration::from_secs(9);
+        poll_fn(|cx| alarm.poll(cx, end)).await;
+        assert_eq!(begun.elapsed().as_secs(), 9);
+    }
+}

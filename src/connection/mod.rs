@@ -6,8 +6,8 @@
 //! by a HEAD loses its body. It also times only the first head of a connection. So [`Connection`]
 //! stands between it and the socket: it hands over one complete head and holds back what follows
 //! until that answer has ended, and it closes a connection whose head does not come in time,
-//! whichever request it is. It still reads ahead a little, because reading is the only way to
-//! notice that a viewer has left.
+//! whichever request it is, and one that is idle for too long. It still reads ahead a little,
+//! because reading is the only way to notice that a viewer has left.
 //!
 //! What is written leaves by the [`Outlet`], bodies of objects past the server's own buffer. The
 //! server waits for ever until a viewer takes its bytes, so there is the clock too: see [`pace`].

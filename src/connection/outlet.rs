@@ -3,7 +3,9 @@
 //! The HTTP server copies every piece of a body into a buffer of its own and writes that, 32 KiB at
 //! a time. So bodies of objects go past it: the server is told of an answer whose end it need not
 //! know, it writes the head, and the body hands its pieces to the [`Outlet`], which sends them as
-//! they lie, many with one call. The head waits for the first pieces and leaves with them.
+//! they lie, many with one call. The head waits for the first pieces and leaves with them. A short
+//! body that is queued to its end before its head leaves is over for the server: the outlet sees it
+//! off ([`Leaving`]), so that a short answer costs one round of the server and not three.
 //!
 //! This holds what it promises only while the server does as follows, which tests pin:
 //!
@@ -11,6 +13,8 @@
 //! - between the handler's end and that first piece it writes nothing;
 //! - it hands all it has to `poll_write`, an older answer's end and then the head, and calls
 //!   `poll_flush` when all was accepted;
+//! - it calls `poll_flush` as long as that says that it is not ready, also when it has nothing of its
+//!   own to write, and does not end the connection before;
 //! - it asks for no more while the body says that it is not ready, and asks again when woken;
 //! - it ends the connection when the body fails.
 
@@ -188,11 +192,11 @@ impl Outlet {
 
     /// The connection is closed, whatever is queued.
     pub(super) fn has_ended(&self) {
-        self.settle(self.sending.borrow_mut());
+        Self::settle(self.sending.borrow_mut());
     }
 
     /// Lets go of an answer that was seen off.
-    fn settle(&self, mut sending: RefMut<'_, Sending>) {
+    fn settle(mut sending: RefMut<'_, Sending>) {
         if let Some(mut answer) = sending.leaving.take() {
             let taken = std::mem::take(&mut sending.taken);
             drop(sending);
@@ -238,7 +242,7 @@ impl Outlet {
             cx.waker().wake_by_ref();
         }
         if drained.is_ready() {
-            self.settle(sending);
+            Self::settle(sending);
         }
         drained
     }

@@ -33,8 +33,9 @@ impl Turn {
     pub fn answered(&self) {
         self.is_ours.set(false);
         // Otherwise the socket wakes it, with the first byte that comes.
-        if self.is_held_back.get() || self.is_over.get() {
-            self.reader.take().map(Waker::wake);
+        let is_awaited = self.is_held_back.get() || self.is_over.get();
+        if let Some(reader) = self.reader.take().filter(|_| is_awaited) {
+            reader.wake();
         }
     }
 

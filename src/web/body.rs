@@ -192,7 +192,7 @@ impl MessageBody for ViewerBody {
         let Some(Account { record, .. }) = account.as_deref_mut() else {
             return Poll::Ready(None);
         };
-        let mut is_queued = false;
+        let mut leaves_by = None;
         let next = match content {
             Content::None | Content::Absent(_) => Poll::Ready(None),
             Content::Text(text) => Poll::Ready(text.take().map(Ok)),
@@ -203,11 +203,13 @@ impl MessageBody for ViewerBody {
                 ..
             } => {
                 let mut object = content.borrow_mut();
-                let next = match &outlet {
+                let next = match outlet.as_deref() {
                     Some(outlet) => {
                         let sent = record.id().during(|| object.poll_sent(cx, outlet));
                         record.sent(u64::try_from(outlet.taken()).unwrap_or(u64::MAX));
-                        is_queued = matches!(sent, Poll::Ready(Ok(Sent::Queued)));
+                        if matches!(sent, Poll::Ready(Ok(Sent::Queued))) {
+                            leaves_by = Some(outlet);
+                        }
                         sent.map(|end| end.err().map(Err))
                     }
                     None => record
@@ -234,11 +236,7 @@ impl MessageBody for ViewerBody {
             }
             Poll::Ready(Some(Err(Unsent::Viewer(_))) | None) | Poll::Pending => {}
         }
-        if is_queued
-            && let Content::Object {
-                outlet: Some(outlet),
-                ..
-            } = content
+        if let Some(outlet) = leaves_by
             && let Some(account) = account.take()
         {
             outlet.see_off(account);
