@@ -178,10 +178,12 @@ impl Outlet {
         self.sending.borrow_mut().head = Head::Awaited;
     }
 
-    /// Whether nothing of the answer that is made has been written, its head neither.
+    /// Whether an answer that is queued to its end can be left to us: nothing of it has been written,
+    /// its head neither. Not the last of a connection: after that the server reads no more, and so
+    /// would not notice that its viewer leaves.
     #[must_use]
-    pub fn awaits_head(&self) -> bool {
-        self.sending.borrow().head == Head::Awaited
+    pub fn can_see_off(&self) -> bool {
+        self.sending.borrow().head == Head::Awaited && !self.turn.is_over()
     }
 
     /// Takes over an answer whose body is queued to its end: the server may forget it, writes its head,

@@ -127,7 +127,7 @@ impl ObjectContent {
                 };
             }
             let is_all = matches!(self.end, Some(Ok(()))) && self.promised <= ALONE_BYTES;
-            if is_all && outlet.awaits_head() {
+            if is_all && outlet.can_see_off() {
                 return Poll::Ready(Ok(Sent::Queued));
             }
             if has_filled {
