@@ -70,7 +70,8 @@ impl Cached {
             }
         };
         let (engine, inner) = (Arc::clone(&self.engine), Arc::clone(&self.inner));
-        let mut body = BlockBody::new(engine, inner, Arc::clone(&known), identity, extent);
+        let body = BlockBody::new(engine, inner, Arc::clone(&known), identity, extent);
+        let mut body = Box::pin(body);
         poll_fn(|cx| body.poll_first(cx)).await?;
         let source = match (body.first_block(), told) {
             (Some(BlockFound::PassedBy), _) => Source::PassedBy,
@@ -84,7 +85,7 @@ impl Cached {
         Ok(ObjectRead {
             representation: known.representation.clone(),
             extent: Some(extent),
-            body: Box::pin(body),
+            body,
             served,
         })
     }

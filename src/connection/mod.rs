@@ -6,15 +6,17 @@
 //! by a HEAD loses its body. It also times only the first head of a connection. So [`Connection`]
 //! stands between it and the socket: it hands over one complete head and holds back what follows
 //! until that answer has ended, and it closes a connection whose head does not come in time,
-//! whichever request it is. It still reads ahead a little, because reading is the only way to
-//! notice that a viewer has left.
+//! whichever request it is, and one that is idle for too long. It still reads ahead a little,
+//! because reading is the only way to notice that a viewer has left.
 //!
 //! What is written leaves by the [`Outlet`], bodies of objects past the server's own buffer. The
 //! server waits for ever until a viewer takes its bytes, so there is the clock too: see [`pace`].
 
+mod alarm;
 pub mod head;
 pub mod outlet;
 pub mod pace;
+mod queue;
 mod socket;
 pub mod turn;
 
@@ -29,10 +31,11 @@ use std::time::Duration;
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
+use alarm::Alarm;
 use head::HeadScan;
-pub use outlet::{Outlet, Unsendable};
+pub use outlet::{Leaving, Outlet, Unsendable};
 pub use pace::{LetGo, ViewerLimits};
 pub use turn::Turn;
 
@@ -66,6 +69,13 @@ pub struct Connection {
     head_timeout: Duration,
     /// Runs while a head has begun and is not complete, and after the last answer.
     head_deadline: Option<Pin<Box<Sleep>>>,
+    keep_alive: Duration,
+    /// When it is closed unless another request has begun by then; `None` before the first one and
+    /// while one is answered.
+    idle_until: Option<Instant>,
+    idle: Alarm,
+    /// A request has come.
+    has_asked: bool,
 }
 
 /// What may still come from the viewer.
@@ -80,10 +90,16 @@ enum Input {
 }
 
 impl Connection {
-    /// Takes over a socket. Each request head has to come within `head_timeout` of its first byte,
-    /// and answers have to be taken within `limits`.
+    /// Takes over a socket. Each request head has to come within `head_timeout` of its first byte, the
+    /// next has to begin within `keep_alive` of an answer's end, and answers have to be taken within
+    /// `limits`.
     #[must_use]
-    pub fn new(stream: TcpStream, head_timeout: Duration, limits: ViewerLimits) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        head_timeout: Duration,
+        keep_alive: Duration,
+        limits: ViewerLimits,
+    ) -> Self {
         let turn = Rc::new(Turn::default());
         Self {
             outlet: Rc::new(Outlet::new(stream, Rc::clone(&turn), limits)),
@@ -97,6 +113,10 @@ impl Connection {
             discarded: 0,
             head_timeout,
             head_deadline: None,
+            keep_alive,
+            idle_until: None,
+            idle: Alarm::default(),
+            has_asked: false,
         }
     }
 
@@ -146,6 +166,8 @@ impl Connection {
             self.released = length;
             self.head_deadline = None;
             self.has_begun = false;
+            self.idle_until = None;
+            self.has_asked = true;
             self.turn.request_came();
         }
     }
@@ -197,6 +219,25 @@ impl Connection {
         deadline.as_mut().poll(cx)
     }
 
+    /// The server has written what it had: if that was the end of an answer, the connection is idle from
+    /// now on.
+    fn was_flushed(&mut self, cx: &mut Context<'_>) {
+        if self.has_asked && !self.turn.is_ours() && self.idle_until.is_none() {
+            self.idle_until = Instant::now().checked_add(self.keep_alive);
+            // It is looked at when the reader is asked again.
+            let _ = self.poll_idle(cx);
+        }
+    }
+
+    /// Ready when no request has begun for too long. The server's own clock for this would be set anew
+    /// for every request, and runs on while the end of an answer is still being taken.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.idle_until {
+            Some(end) if !self.has_begun => self.idle.poll(cx, end),
+            Some(_) | None => Poll::Pending,
+        }
+    }
+
     /// Whether writing makes sense.
     fn check_viewer(&self) -> io::Result<()> {
         if self.input == Input::ViewerLeft {
@@ -206,6 +247,12 @@ impl Connection {
             return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.outlet.has_ended();
     }
 }
 
@@ -230,7 +277,7 @@ impl AsyncRead for Connection {
             }
             if this.held.len() >= READ_AHEAD_BYTES {
                 if this.turn.is_ours() {
-                    this.turn.wake_when_answered(cx.waker());
+                    this.turn.wake_when_answered(cx.waker(), true);
                     return Poll::Pending;
                 }
                 this.refuse("431 Request Header Fields Too Large");
@@ -244,7 +291,12 @@ impl AsyncRead for Connection {
                         this.refuse("408 Request Timeout");
                         continue;
                     }
-                    this.turn.wake_when_answered(cx.waker());
+                    if this.poll_idle(cx).is_ready() {
+                        this.input = Input::Ended;
+                        continue;
+                    }
+                    let is_held_back = !this.held.is_empty();
+                    this.turn.wake_when_answered(cx.waker(), is_held_back);
                     return Poll::Pending;
                 }
             }
@@ -264,11 +316,13 @@ impl AsyncWrite for Connection {
         written
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.outlet.queued() > 0 {
             self.check_viewer()?;
         }
-        self.outlet.poll_flush(cx)
+        let flushed = self.outlet.poll_flush(cx);
+        self.was_flushed(cx);
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

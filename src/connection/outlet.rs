@@ -3,7 +3,9 @@
 //! The HTTP server copies every piece of a body into a buffer of its own and writes that, 32 KiB at
 //! a time. So bodies of objects go past it: the server is told of an answer whose end it need not
 //! know, it writes the head, and the body hands its pieces to the [`Outlet`], which sends them as
-//! they lie, many with one call. The head waits for the first pieces and leaves with them.
+//! they lie, many with one call. The head waits for the first pieces and leaves with them. A short
+//! body that is queued to its end before its head leaves is over for the server: the outlet sees it
+//! off ([`Leaving`]), so that a short answer costs one round of the server and not three.
 //!
 //! This holds what it promises only while the server does as follows, which tests pin:
 //!
@@ -11,23 +13,25 @@
 //! - between the handler's end and that first piece it writes nothing;
 //! - it hands all it has to `poll_write`, an older answer's end and then the head, and calls
 //!   `poll_flush` when all was accepted;
+//! - it calls `poll_flush` as long as that says that it is not ready, also when it has nothing of its
+//!   own to write, and does not end the connection before;
 //! - it asks for no more while the body says that it is not ready, and asks again when woken;
 //! - it ends the connection when the body fails.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::future::Future as _;
+use std::cell::{RefCell, RefMut};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::pace::{LetGo, Pace, ViewerLimits};
+use super::queue::Queue;
 use super::socket::{is_of_socket, poll_begin, poll_send_file};
 use super::turn::Turn;
 use crate::storage::Piece;
@@ -50,21 +54,25 @@ struct Sending {
     /// The rest of a head that was accepted and not taken.
     rest_of_head: Bytes,
     /// Bytes of body, in order.
-    queue: VecDeque<Piece>,
-    /// Bytes in `queue`.
-    queued: usize,
-    /// What is queued has memory of its own, or is in files.
-    is_gathered: bool,
+    queue: Queue,
     /// Bytes of body that the viewer took and nobody was told of.
     taken: usize,
     /// The body waits until its head has left.
     is_awaited: bool,
     /// Why the file in front of the queue cannot be sent; told to the body.
     file_failed: Option<io::Error>,
+    /// The answer that what is queued is the end of, if its body has ended already.
+    leaving: Option<Box<dyn Leaving>>,
     pace: Pace,
-    /// Wakes us when the viewer may have taken nothing for too long. It is set anew only when it
-    /// has passed, since it would be set with nearly every write otherwise.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// Wakes us when the viewer may have taken nothing for too long.
+    patience: Alarm,
+}
+
+/// An answer whose every byte is queued. It is dropped when the viewer has taken them, or when the
+/// connection has ended.
+pub trait Leaving {
+    /// The viewer took this many bytes of its body.
+    fn took(&mut self, bytes: usize);
 }
 
 /// Why what is queued is not sent.
@@ -97,14 +105,13 @@ impl Outlet {
                 stream,
                 head: Head::Awaited,
                 rest_of_head: Bytes::new(),
-                queue: VecDeque::new(),
-                queued: 0,
-                is_gathered: false,
+                queue: Queue::default(),
                 taken: 0,
                 is_awaited: false,
                 file_failed: None,
+                leaving: None,
                 pace: Pace::new(limits),
-                patience: None,
+                patience: Alarm::default(),
             }),
         }
     }
@@ -112,45 +119,23 @@ impl Outlet {
     /// Bytes of body that wait to be taken.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.sending.borrow().queued
+        self.sending.borrow().queue.len()
     }
 
     /// Queues a piece of the body.
     pub fn push(&self, piece: Piece) {
-        let mut sending = self.sending.borrow_mut();
-        sending.queued = sending.queued.saturating_add(piece.len());
-        sending.queue.push_back(piece);
-        sending.is_gathered = false;
+        self.sending.borrow_mut().queue.push(piece);
     }
 
     /// Copies what is queued in memory, which may be small parts of something large.
     pub fn gather(&self) {
-        let mut sending = self.sending.borrow_mut();
-        if sending.queued == 0 || sending.is_gathered {
-            return;
-        }
-        let mut gathered = VecDeque::new();
-        let mut copied = BytesMut::new();
-        for piece in sending.queue.drain(..) {
-            match piece {
-                Piece::Memory(bytes) => copied.extend_from_slice(&bytes),
-                Piece::File(_) => {
-                    gathered.push_back(copied.split().freeze().into());
-                    gathered.push_back(piece);
-                }
-            }
-        }
-        gathered.push_back(copied.freeze().into());
-        gathered.retain(|piece| !piece.is_empty());
-        sending.queue = gathered;
-        sending.is_gathered = true;
+        self.sending.borrow_mut().queue.gather();
     }
 
     /// Forgets the body's bytes that were not taken: they come again.
     pub fn take_back(&self) {
         let mut sending = self.sending.borrow_mut();
         sending.queue.clear();
-        sending.queued = 0;
         sending.file_failed = None;
     }
 
@@ -172,7 +157,7 @@ impl Outlet {
         match sending.stream.poll_write_ready(cx) {
             Poll::Pending => self.account(&mut sending, cx, Poll::Pending).map_ok(|_| ()),
             ready @ Poll::Ready(_) => {
-                if sending.queued == 0 {
+                if sending.queue.is_empty() {
                     sending.pace.has_nothing_to_take();
                 }
                 ready
@@ -186,7 +171,7 @@ impl Outlet {
     /// [`Unsendable`].
     pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<Result<(), Unsendable>> {
         let mut sending = self.sending.borrow_mut();
-        if sending.head != Head::Out && sending.queued > 0 {
+        if sending.head != Head::Out && !sending.queue.is_empty() {
             sending.is_awaited = true;
             return Poll::Pending;
         }
@@ -203,6 +188,35 @@ impl Outlet {
         self.sending.borrow_mut().head = Head::Awaited;
     }
 
+    /// Whether an answer that is queued to its end can be left to us: nothing of it has been written,
+    /// its head neither, and none of it lies in a file, which may fail. Not the last of a connection: after that the server reads no more, and so
+    /// would not notice that its viewer leaves.
+    #[must_use]
+    pub fn can_see_off(&self) -> bool {
+        let sending = self.sending.borrow();
+        sending.head == Head::Awaited && !self.turn.is_over() && sending.queue.is_in_memory()
+    }
+
+    /// Takes over an answer whose body is queued to its end: the server may forget it, writes its head,
+    /// and is not asked again when that has left.
+    pub fn see_off(&self, answer: Box<dyn Leaving>) {
+        self.sending.borrow_mut().leaving = Some(answer);
+    }
+
+    /// The connection is closed, whatever is queued.
+    pub(super) fn has_ended(&self) {
+        Self::settle(self.sending.borrow_mut());
+    }
+
+    /// Lets go of an answer that was seen off.
+    fn settle(mut sending: RefMut<'_, Sending>) {
+        if let Some(mut answer) = sending.leaving.take() {
+            let taken = std::mem::take(&mut sending.taken);
+            drop(sending);
+            answer.took(taken);
+        }
+    }
+
     /// Reads from the socket.
     pub(super) fn poll_read(
         &self,
@@ -216,7 +230,7 @@ impl Outlet {
     /// What the server writes: heads, and bodies that it was given itself.
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut sending = self.sending.borrow_mut();
-        if sending.head != Head::Out && sending.queued > 0 {
+        if sending.head != Head::Out && !sending.queue.is_empty() {
             return self.poll_write_head(&mut sending, cx, bytes);
         }
         // Of the answer before.
@@ -240,6 +254,9 @@ impl Outlet {
         if std::mem::take(&mut sending.is_awaited) || sending.file_failed.is_some() {
             cx.waker().wake_by_ref();
         }
+        if drained.is_ready() {
+            Self::settle(sending);
+        }
         drained
     }
 
@@ -252,7 +269,7 @@ impl Outlet {
     /// Writes what the socket takes at once, if nothing is on its way before it.
     pub(super) fn try_write(&self, bytes: &[u8]) {
         let sending = self.sending.borrow();
-        if sending.queued == 0 && sending.rest_of_head.is_empty() {
+        if sending.queue.is_empty() && sending.rest_of_head.is_empty() {
             // Whatever does not fit is not worth waiting for.
             let _ = sending.stream.try_write(bytes);
         }
@@ -275,16 +292,19 @@ impl Outlet {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => sending.rest_of_head = Bytes::copy_from_slice(head),
         }
+        if sending.leaving.is_some() {
+            // Nobody is left who could give it back while the viewer takes its time.
+            sending.queue.gather();
+        }
         Poll::Ready(Ok(head.len()))
     }
 
     /// Sends what is queued. Done as well when a file has failed, which the body is to be told of.
     fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !sending.rest_of_head.is_empty() || sending.queued > 0 {
+        while !sending.rest_of_head.is_empty() || !sending.queue.is_empty() {
             if sending.rest_of_head.is_empty()
-                && let Some(Piece::File(part)) = sending.queue.front()
+                && let Some(part) = sending.queue.file().cloned()
             {
-                let part = part.clone();
                 let Some(taken) = ready!(self.poll_file(sending, cx, &part))? else {
                     return Poll::Ready(Ok(()));
                 };
@@ -308,11 +328,7 @@ impl Outlet {
         head: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let in_memory = sending.queue.iter().map_while(|piece| match piece {
-            Piece::Memory(bytes) => Some(bytes.as_ref()),
-            Piece::File(_) => None,
-        });
-        let parts = std::iter::once(head).chain(in_memory);
+        let parts = std::iter::once(head).chain(sending.queue.in_memory());
         let parts = parts.filter(|part| !part.is_empty());
         let mut count = 0;
         for (slice, part) in slices.iter_mut().zip(parts) {
@@ -320,8 +336,7 @@ impl Outlet {
             count += 1;
         }
         let slices = slices.get(..count).unwrap_or(&slices);
-        let goes_on = matches!(sending.queue.front(), Some(Piece::File(_)));
-        let written = if goes_on {
+        let written = if sending.queue.file().is_some() {
             poll_begin(&sending.stream, cx, slices)
         } else {
             Pin::new(&mut sending.stream).poll_write_vectored(cx, slices)
@@ -384,17 +399,8 @@ impl Outlet {
 impl Sending {
     /// The kernel took `length` bytes of what is queued.
     fn took(&mut self, length: usize) {
-        self.queued = self.queued.saturating_sub(length);
+        self.queue.advance(length);
         self.taken = self.taken.saturating_add(length);
-        let mut left = length;
-        while let Some(piece) = self.queue.front_mut() {
-            if piece.len() > left {
-                piece.advance(left);
-                return;
-            }
-            left -= piece.len();
-            self.queue.pop_front();
-        }
     }
 
     /// Fails when the viewer has taken nothing for too long, and otherwise sees to it that we are
@@ -404,16 +410,10 @@ impl Sending {
         let Some(end) = self.pace.waits(now) else {
             return Ok(());
         };
-        let patience = self
-            .patience
-            .get_or_insert_with(|| Box::pin(sleep_until(end)));
-        while patience.as_mut().poll(cx).is_ready() {
-            if now >= end {
-                return Err(LetGo::Timeout);
-            }
-            patience.as_mut().reset(end);
+        match self.patience.poll(cx, end) {
+            Poll::Ready(()) => Err(LetGo::Timeout),
+            Poll::Pending => Ok(()),
         }
-        Ok(())
     }
 }
 

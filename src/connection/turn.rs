@@ -13,6 +13,8 @@ pub struct Turn {
     is_over: Cell<bool>,
     let_go: Cell<Option<LetGo>>,
     reader: RefCell<Option<Waker>>,
+    /// The reader has bytes that it holds back until its turn comes.
+    is_held_back: Cell<bool>,
 }
 
 impl Turn {
@@ -30,7 +32,9 @@ impl Turn {
     /// The answer was handed to the server to its last byte: it is the viewer's turn.
     pub fn answered(&self) {
         self.is_ours.set(false);
-        if let Some(reader) = self.reader.take() {
+        // Otherwise the socket wakes it, with the first byte that comes.
+        let is_awaited = self.is_held_back.get() || self.is_over.get();
+        if let Some(reader) = self.reader.take().filter(|_| is_awaited) {
             reader.wake();
         }
     }
@@ -57,8 +61,10 @@ impl Turn {
         self.let_go.get()
     }
 
-    /// Wakes a reader that waits for its turn.
-    pub fn wake_when_answered(&self, reader: &Waker) {
+    /// Wakes a reader that waits for its turn, if it has bytes that it holds back, or when no further
+    /// answer will be given.
+    pub fn wake_when_answered(&self, reader: &Waker, is_held_back: bool) {
+        self.is_held_back.set(is_held_back);
         let mut waiting = self.reader.borrow_mut();
         match waiting.as_mut() {
             Some(known) => known.clone_from(reader),

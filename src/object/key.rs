@@ -113,10 +113,16 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
     if key.len() > most_bytes {
         return Err(KeyError::TooLong);
     }
-    if key.chars().any(char::is_control) {
+    let has_control = if key.is_ascii() {
+        key.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        key.chars().any(char::is_control)
+    };
+    if has_control {
         return Err(KeyError::ControlCharacter);
     }
-    if key.split('/').any(|segment| matches!(segment, "." | "..")) {
+    let mut segments = key.as_bytes().split(|&byte| byte == b'/');
+    if segments.any(|segment| matches!(segment, b"." | b"..")) {
         return Err(KeyError::DotSegment);
     }
     Ok(())

@@ -207,6 +207,12 @@ impl<T> Routes<T> {
         })
     }
 
+    /// Whether the host of a request says anything about where it leads.
+    #[must_use]
+    pub fn knows_hosts(&self) -> bool {
+        self.0.iter().any(|(mount, _)| mount.host.is_some())
+    }
+
     /// The host of a request, if anything is mounted for it alone.
     #[must_use]
     pub fn own_host(&self, host: Option<&HostName>) -> Option<&HostName> {

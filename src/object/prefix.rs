@@ -30,7 +30,7 @@ impl KeyPrefix {
         if name.is_empty() {
             return Err(KeyError::Empty);
         }
-        ObjectKey::new(format!("{}{name}", self.0))
+        ObjectKey::new([self.0.as_str(), name].concat())
     }
 
     /// What a viewer calls an object that S3 lists under this prefix; `None` for a foreign key.

@@ -13,7 +13,10 @@ use std::time::{Duration, SystemTime};
 /// assert_eq!(date.to_string(), "Sun, 06 Nov 1994 08:49:37 GMT");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HttpDate(httpdate::HttpDate);
+pub struct HttpDate {
+    /// Since 1970.
+    seconds: u64,
+}
 
 /// Seconds since 1970 of 9999-12-31T23:59:59Z, the last date that four year digits can write.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -22,24 +25,21 @@ impl HttpDate {
     /// Reads a date; `None` for what is no date, which section 13.1 wants ignored.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
+        let date: httpdate::HttpDate = text.parse().ok()?;
+        Some(Self::at(date.into()))
     }
 
     /// A date from seconds since 1970; `None` outside the years 1970 to 9999.
     #[must_use]
     pub fn from_epoch_seconds(seconds: i64) -> Option<Self> {
-        let seconds = u64::try_from(seconds)
-            .ok()
-            .filter(|&seconds| seconds <= LAST_SECOND)?;
-        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-        Some(Self(time.into()))
+        let seconds = u64::try_from(seconds).ok()?;
+        (seconds <= LAST_SECOND).then_some(Self { seconds })
     }
 
     /// Seconds since 1970.
     #[must_use]
-    pub fn epoch_seconds(self) -> u64 {
-        let since = SystemTime::from(self.0).duration_since(SystemTime::UNIX_EPOCH);
-        since.unwrap_or_default().as_secs()
+    pub const fn epoch_seconds(self) -> u64 {
+        self.seconds
     }
 
     /// The second that a moment lies in. What is before 1970 or after 9999 cannot be written, and a
@@ -47,15 +47,16 @@ impl HttpDate {
     #[must_use]
     pub fn at(time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH);
-        let seconds = since.unwrap_or_default().as_secs().min(LAST_SECOND);
-        let whole = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
-        Self(whole.unwrap_or(SystemTime::UNIX_EPOCH).into())
+        Self {
+            seconds: since.unwrap_or_default().as_secs().min(LAST_SECOND),
+        }
     }
 }
 
 impl fmt::Display for HttpDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.seconds));
+        httpdate::HttpDate::from(time.unwrap_or(SystemTime::UNIX_EPOCH)).fmt(f)
     }
 }
 

@@ -68,6 +68,12 @@ impl Conditions {
 }
 
 fn select_range(range: &RangesSpecifier, complete: CompleteLength) -> Selection {
+    if let Some(member) = range.single() {
+        return match member.resolve(complete) {
+            Resolved::Range(part) if !member.is_reversed() => Selection::Part(part),
+            Resolved::Range(_) | Resolved::Unsatisfiable => Selection::Unsatisfiable,
+        };
+    }
     let members = range.members();
     if members.iter().any(|member| member.is_reversed()) {
         return Selection::Unsatisfiable;
@@ -81,7 +87,6 @@ fn select_range(range: &RangesSpecifier, complete: CompleteLength) -> Selection 
         .collect();
     match satisfiable.as_slice() {
         [] => Selection::Unsatisfiable,
-        [only] if members.len() == 1 => Selection::Part(*only),
         _ if is_too_much(members.len(), &satisfiable, complete) => Selection::Whole,
         _ => match coalesce(&satisfiable).as_slice() {
             [only] => Selection::Part(*only),

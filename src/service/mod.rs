@@ -11,15 +11,18 @@ mod readers;
 pub mod sockets;
 pub mod source;
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, Protocol};
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::dev::{AppConfig, ServerHandle};
+use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_service::{ServiceFactoryExt as _, fn_factory, fn_service};
+use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -28,6 +31,7 @@ use tokio::task::JoinHandle;
 use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
 use crate::telemetry::{Lifecycle, Metrics, Phase};
+use crate::web::keep_alive::field_value;
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
 use crate::web::{CorsPolicy, Shared, WebConfig, Worker, admin, entry};
@@ -247,16 +251,11 @@ fn start_viewers(
     let shared = Arc::clone(shared);
     let keep_alive = shared.config.keep_alive;
     // Runs once in each worker's thread.
-    let app = move || {
-        App::new()
-            .app_data(web::Data::new(Worker {
-                shared: Arc::clone(&shared),
-                origins: origins.of_worker(),
-                pauses: Pauses::start(shared.config.viewer_hold),
-            }))
-            .default_service(web::to(entry::entry))
-            .into_factory()
-            .map_err(|error: actix_web::Error| error.error_response())
+    let worker = move || Worker {
+        shared: Arc::clone(&shared),
+        origins: origins.of_worker(),
+        pauses: Pauses::start(shared.config.viewer_hold),
+        keep_alive: field_value(keep_alive),
     };
     let address = listener.local_addr()?;
     let (stopping, stop_signal) = watch::channel(false);
@@ -269,8 +268,20 @@ fn start_viewers(
         .disable_signals()
         .listen("viewers", listener, move || {
             let stop_signal = stop_signal.clone();
+            let worker = worker.clone();
+            // What an application of actix-web would do before this costs a tenth of a probe out of the
+            // cache, and there is one route.
+            let answer = fn_factory(move || {
+                let worker = Rc::new(worker());
+                let answer = move |request| {
+                    let worker = Rc::clone(&worker);
+                    async move { Ok::<_, Infallible>(entry::entry(request, worker).await) }
+                };
+                ready(Ok::<_, ()>(fn_service(answer)))
+            });
             let http = HttpService::build()
-                .keep_alive(keep_alive)
+                // The connection has a clock for that itself.
+                .keep_alive(KeepAlive::Os)
                 .client_request_timeout(head_timeout)
                 // Without this a viewer that left is not noticed while we wait for S3.
                 .h1_allow_half_closed(false)
@@ -287,11 +298,11 @@ fn start_viewers(
                     data.insert(connection.turn());
                     data.insert(connection.outlet());
                 })
-                .finish(map_config(app(), |()| AppConfig::default()));
+                .finish(answer);
             fn_service(move |stream: TcpStream| async move {
                 sockets::prepare(&stream);
                 let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, head_timeout, limits);
+                let connection = Connection::new(stream, head_timeout, keep_alive, limits);
                 Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
             })
             .and_then(http)

@@ -1,5 +1,6 @@
 //! One line and one count a request, at its end, however it ends.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +85,7 @@ pub struct AccessRecord {
     lifecycle: Arc<Lifecycle>,
     started: Instant,
     id: RequestId,
-    method: String,
+    method: Cow<'static, str>,
     viewer: Option<IpAddr>,
     /// What the request was for.
     pub route: Route,
@@ -122,12 +123,13 @@ impl AccessRecord {
         viewer: Option<IpAddr>,
     ) -> Self {
         metrics.request_began();
+        let known = METHODS.iter().find(|&&known| known == method);
         Self {
             metrics,
             lifecycle,
             started: Instant::now(),
             id,
-            method: method.to_owned(),
+            method: known.map_or_else(|| method.to_owned().into(), |&known| known.into()),
             viewer,
             route: Route::Other,
             path: path.to_owned(),
@@ -204,14 +206,14 @@ impl AccessRecord {
 impl Drop for AccessRecord {
     fn drop(&mut self) {
         let duration = self.started.elapsed();
-        let method = METHODS
-            .iter()
-            .find(|&&method| method == self.method)
-            .unwrap_or(&"other");
+        let method = match self.method {
+            Cow::Borrowed(known) => known,
+            Cow::Owned(_) => "other",
+        };
         // 499 is nginx's name for "the viewer left before there was an answer"; it is never sent.
         let status = self.status.unwrap_or(499);
         self.metrics
-            .request_ended(method, &status.to_string(), self.route.as_str(), duration);
+            .request_ended(method, status, self.route.as_str(), duration);
         let ended_by = self.ended_by();
         if let Some(by) = ended_by {
             self.metrics.aborted(by.side(), by.reason());

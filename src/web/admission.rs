@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix_web::HttpRequest;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::http::Method;
 use actix_web::http::header::{COOKIE, HeaderValue, RANGE};
 
@@ -63,7 +63,7 @@ pub struct Admission {
 
 impl Admission {
     /// Of a request whose query is nobody's business.
-    fn as_asked(request: &HttpRequest) -> Self {
+    fn as_asked(request: &Request) -> Self {
         Self {
             carried: String::new(),
             query: request.uri().query().map(ToOwned::to_owned),
@@ -89,7 +89,7 @@ impl Admission {
 pub fn admit(
     signed: Option<&SignedUrls>,
     wanted: Wanted<'_>,
-    request: &HttpRequest,
+    request: &Request,
     record: &mut AccessRecord,
 ) -> Result<Admission, ServeError> {
     let Some(signed) = signed else {
@@ -119,7 +119,7 @@ pub fn admit(
 }
 
 /// What a request brings along, of its URL or else its cookies, and what is left of its query.
-fn claims(request: &HttpRequest) -> Result<(Claims, Admission), Duplicated> {
+fn claims(request: &Request) -> Result<(Claims, Admission), Duplicated> {
     let (claims, query) = Claims::from_query(request.uri().query())?;
     if claims.is_empty() {
         let lines = request.headers().get_all(COOKIE);
@@ -135,7 +135,7 @@ fn decide(
     signed: &SignedUrls,
     wanted: Wanted<'_>,
     claims: &Claims,
-    request: &HttpRequest,
+    request: &Request,
     admission: &Admission,
     record: &AccessRecord,
 ) -> Decision {
@@ -161,7 +161,7 @@ fn decide(
 }
 
 /// Whether a request is for a part of something, as those for a film that plays are.
-fn continues(request: &HttpRequest) -> bool {
+fn continues(request: &Request) -> bool {
     let mut ranges = request.headers().get_all(RANGE).map(HeaderValue::as_bytes);
     let (range, another) = (ranges.next(), ranges.next());
     request.method() == Method::GET

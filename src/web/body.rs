@@ -5,20 +5,28 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix_web::HttpRequest;
+use actix_http::Request;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::object_body::{ObjectContent, Unsent};
+use super::object_body::{ObjectContent, Sent, Unsent};
 use super::pauses::Pauses;
 use super::streams::Place;
-use crate::connection::{LetGo, Outlet, Turn};
+use crate::connection::{Leaving, LetGo, Outlet, Turn};
 use crate::telemetry::{AbortedBy, AccessRecord};
 
 /// A body that tells its length truly, counts what it hands out, and closes the access record when
 /// it is dropped.
 pub struct ViewerBody {
     content: Content,
+    /// `None` when the outlet has it.
+    account: Option<Box<Account>>,
+}
+
+/// What is kept of an answer until it has ended.
+struct Account {
+    /// Free for another viewer when this is dropped.
+    _place: Option<Place>,
     record: AccessRecord,
     /// Given back when the answer has ended, so that the next request may come.
     turn: TurnGuard,
@@ -34,12 +42,12 @@ pub struct TurnGuard(Option<Rc<Turn>>);
 impl TurnGuard {
     /// The turn of the connection that a request came on.
     #[must_use]
-    pub fn of(request: &HttpRequest) -> Self {
+    pub fn of(request: &Request) -> Self {
         Self(request.conn_data::<Rc<Turn>>().map(Rc::clone))
     }
 
     /// Says that no further request on the connection gets an answer.
-    pub fn make_last(request: &HttpRequest) {
+    pub fn make_last(request: &Request) {
         if let Some(turn) = request.conn_data::<Rc<Turn>>() {
             turn.is_last();
         }
@@ -48,15 +56,28 @@ impl TurnGuard {
 
 impl Drop for ViewerBody {
     fn drop(&mut self) {
-        if let Content::Object {
-            outlet: Some(outlet),
-            ..
-        } = &self.content
+        if let (
+            Content::Object {
+                outlet: Some(outlet),
+                ..
+            },
+            Some(account),
+        ) = (&self.content, &mut self.account)
         {
             // What left since it was polled.
-            self.record
-                .sent(u64::try_from(outlet.taken()).unwrap_or(u64::MAX));
+            account.took(outlet.taken());
         }
+    }
+}
+
+impl Leaving for Account {
+    fn took(&mut self, bytes: usize) {
+        self.record.sent(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
         let turn = self.turn.0.as_ref();
         match turn.and_then(|turn| turn.why_let_go()) {
             Some(LetGo::Timeout) => self.record.aborted(AbortedBy::ViewerTimeout),
@@ -90,40 +111,37 @@ enum Content {
         content: Rc<RefCell<ObjectContent>>,
         /// Taken when the body turns out to be long enough to be worth watching.
         pauses: Option<Rc<Pauses>>,
-        /// Free for another viewer when this is dropped.
-        _place: Option<Place>,
     },
 }
 
 impl ViewerBody {
+    fn new(content: Content, place: Option<Place>, record: AccessRecord, turn: TurnGuard) -> Self {
+        Self {
+            content,
+            account: Some(Box::new(Account {
+                _place: place,
+                record,
+                turn,
+            })),
+        }
+    }
+
     /// No body at all.
     #[must_use]
     pub fn none(record: AccessRecord, turn: TurnGuard) -> Self {
-        Self {
-            content: Content::None,
-            record,
-            turn,
-        }
+        Self::new(Content::None, None, record, turn)
     }
 
     /// The head of an answer whose body would have `length` bytes.
     #[must_use]
     pub fn absent(length: u64, record: AccessRecord, turn: TurnGuard) -> Self {
-        Self {
-            content: Content::Absent(length),
-            record,
-            turn,
-        }
+        Self::new(Content::Absent(length), None, record, turn)
     }
 
     /// A short text of ours.
     #[must_use]
     pub fn text(text: Bytes, record: AccessRecord, turn: TurnGuard) -> Self {
-        Self {
-            content: Content::Text(Some(text)),
-            record,
-            turn,
-        }
+        Self::new(Content::Text(Some(text)), None, record, turn)
     }
 
     /// Exactly `promised` bytes of an object, watched by `pauses`, which take a place among the
@@ -138,17 +156,13 @@ impl ViewerBody {
         record: AccessRecord,
         turn: TurnGuard,
     ) -> Self {
-        Self {
-            content: Content::Object {
-                promised,
-                outlet,
-                content: Rc::new(RefCell::new(content)),
-                pauses: Some(pauses),
-                _place: place,
-            },
-            record,
-            turn,
-        }
+        let content = Content::Object {
+            promised,
+            outlet,
+            content: Rc::new(RefCell::new(content)),
+            pauses: Some(pauses),
+        };
+        Self::new(content, place, record, turn)
     }
 }
 
@@ -174,9 +188,11 @@ impl MessageBody for ViewerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Unsent>>> {
-        let Self {
-            content, record, ..
-        } = &mut *self;
+        let Self { content, account } = &mut *self;
+        let Some(Account { record, .. }) = account.as_deref_mut() else {
+            return Poll::Ready(None);
+        };
+        let mut leaves_by = None;
         let next = match content {
             Content::None | Content::Absent(_) => Poll::Ready(None),
             Content::Text(text) => Poll::Ready(text.take().map(Ok)),
@@ -187,10 +203,13 @@ impl MessageBody for ViewerBody {
                 ..
             } => {
                 let mut object = content.borrow_mut();
-                let next = match &outlet {
+                let next = match outlet.as_deref() {
                     Some(outlet) => {
                         let sent = record.id().during(|| object.poll_sent(cx, outlet));
                         record.sent(u64::try_from(outlet.taken()).unwrap_or(u64::MAX));
+                        if matches!(sent, Poll::Ready(Ok(Sent::Queued))) {
+                            leaves_by = Some(outlet);
+                        }
                         sent.map(|end| end.err().map(Err))
                     }
                     None => record
@@ -216,6 +235,11 @@ impl MessageBody for ViewerBody {
                 log::warn!(request_id = record.id().as_str(); "cut off: {error}");
             }
             Poll::Ready(Some(Err(Unsent::Viewer(_))) | None) | Poll::Pending => {}
+        }
+        if let Some(outlet) = leaves_by
+            && let Some(account) = account.take()
+        {
+            outlet.see_off(account);
         }
         next
     }

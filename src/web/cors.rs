@@ -1,6 +1,6 @@
 //! Cross-origin reads (the Fetch standard's CORS protocol).
 
-use actix_web::HttpRequest;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, ORIGIN};
 
@@ -62,7 +62,7 @@ impl CorsPolicy {
     }
 
     /// Adds the fields that every answer carries.
-    pub fn apply(&self, request: &HttpRequest, builder: &mut HttpResponseBuilder) {
+    pub fn apply(&self, request: &Request, builder: &mut HttpResponseBuilder) {
         match self {
             Self::Off => {}
             Self::Any => {
@@ -88,7 +88,7 @@ impl CorsPolicy {
     }
 
     /// Adds the fields that a preflight asks for, if its origin may ask at all.
-    pub fn apply_preflight(&self, request: &HttpRequest, builder: &mut HttpResponseBuilder) {
+    pub fn apply_preflight(&self, request: &Request, builder: &mut HttpResponseBuilder) {
         let allowed = match self {
             Self::Off => false,
             Self::Any => true,
@@ -106,7 +106,7 @@ impl CorsPolicy {
     }
 
     /// The origin of the request in our own spelling, if it is listed. `null` cannot be.
-    fn listed_origin(&self, request: &HttpRequest) -> Option<&str> {
+    fn listed_origin(&self, request: &Request) -> Option<&str> {
         let Self::Listed(origins) = self else {
             return None;
         };

@@ -5,7 +5,9 @@
 //! RFC 9110 here and not in S3, whose servers disagree on conditions, and then reads the version
 //! that was decided on.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -81,6 +83,11 @@ pub async fn decide(
             outcome => outcome,
         }
     };
+    let mut decision = pin!(decision);
+    // What is decided out of memory needs neither a timer nor a look at the clock.
+    if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(decision.as_mut().poll(cx))).await {
+        return outcome;
+    }
     match timeout(limit, decision).await {
         Ok(outcome) => outcome,
         Err(_) => Err(ReadError::new(
@@ -255,10 +262,8 @@ async fn settle(
 /// What the conditions select of a version. Several parts are several reads, so they need a strong
 /// tag to pin; without one the whole object is the answer.
 fn select(conditions: &Conditions, version: &Representation) -> Selection {
-    let validators = &version.validators;
-    let can_be_pinned = VersionPin::of(version).is_some();
-    match conditions.select(validators, version.length) {
-        Selection::Parts(_) if !can_be_pinned => Selection::Whole,
+    match conditions.select(&version.validators, version.length) {
+        Selection::Parts(_) if VersionPin::of(version).is_none() => Selection::Whole,
         selection => selection,
     }
 }

@@ -1,11 +1,13 @@
 //! Where every request of a viewer enters.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_http::{HttpMessage as _, Request};
+use actix_web::HttpResponse;
 use actix_web::http::header::HOST;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::admission::{Admission, Audience, Wanted, admit};
 use super::body::ViewerBody;
@@ -35,7 +37,7 @@ const MAX_LOGGED_PATH_BYTES: usize = 4096;
 
 /// Answers one request. Dropping the future, as the server does when a viewer leaves, gives up
 /// the calls to S3 that it waits for.
-pub async fn entry(request: HttpRequest, worker: web::Data<Worker>) -> HttpResponse<ViewerBody> {
+pub async fn entry(request: Request, worker: Rc<Worker>) -> HttpResponse<ViewerBody> {
     let mut record = begin(&request, &worker);
     record.range = extract::range_as_sent(&request);
     let id = record.id().clone();
@@ -75,8 +77,9 @@ enum Place<'w> {
 }
 
 impl<'w> Target<'w> {
-    fn of(request: &HttpRequest, worker: &'w Worker) -> Self {
-        let host = extract::host(request);
+    fn of(request: &Request, worker: &'w Worker) -> Self {
+        let knows_hosts = worker.origins.knows_hosts();
+        let host = knows_hosts.then(|| extract::host(request)).flatten();
         let own_host = worker.origins.own_host(host.as_ref());
         let path = request.uri().path();
         if path
@@ -144,7 +147,7 @@ fn collapsed(key: &str) -> Option<String> {
     Some(format!("{}{end}", segments.join("/")))
 }
 
-fn begin(request: &HttpRequest, worker: &Worker) -> AccessRecord {
+fn begin(request: &Request, worker: &Worker) -> AccessRecord {
     let id = request
         .headers()
         .get("x-request-id")
@@ -165,7 +168,7 @@ fn logged_path(path: &str) -> &str {
 }
 
 async fn answer(
-    request: &HttpRequest,
+    request: &Request,
     worker: &Worker,
     target: &Target<'_>,
     record: &mut AccessRecord,
@@ -229,7 +232,7 @@ async fn answer(
 
 /// Lets a request in, or refuses it, before anything is looked up for it.
 fn enter(
-    request: &HttpRequest,
+    request: &Request,
     worker: &Worker,
     target: &Target<'_>,
     record: &mut AccessRecord,
@@ -250,7 +253,7 @@ fn enter(
 }
 
 async fn object(
-    request: &HttpRequest,
+    request: &Request,
     worker: &Worker,
     origin: &WorkerOrigin,
     name: &str,
@@ -281,7 +284,7 @@ async fn object(
 
 /// Refuses heads that no player sends before anything is done for them, and bodies, which mean
 /// nothing on the methods we know.
-fn check_head(request: &HttpRequest) -> Result<(), ServeError> {
+fn check_head(request: &Request) -> Result<(), ServeError> {
     let uri = request.uri();
     if uri.path().len() > MAX_PATH_BYTES {
         return Err(ServeError::TargetTooLong);
@@ -306,7 +309,7 @@ fn check_head(request: &HttpRequest) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn check_host(request: &HttpRequest, hosts: Hosts) -> Result<(), ServeError> {
+fn check_host(request: &Request, hosts: Hosts) -> Result<(), ServeError> {
     if hosts == Hosts::Any {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! From the fields of a request to types.
 
-use actix_web::HttpRequest;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::http::Method;
 use actix_web::http::header::{
     CONTENT_LENGTH, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -31,7 +31,7 @@ pub struct Asked {
 
 /// Reads the fields of a GET or HEAD.
 #[must_use]
-pub fn asked(request: &HttpRequest) -> Asked {
+pub fn asked(request: &Request) -> Asked {
     let want = if request.method() == Method::HEAD {
         Want::HeadOnly
     } else {
@@ -64,7 +64,7 @@ pub fn asked(request: &HttpRequest) -> Asked {
 /// `Host`. `None` where there is none, several, or what is no host name; then only what is there for
 /// all hosts is found.
 #[must_use]
-pub fn host(request: &HttpRequest) -> Option<HostName> {
+pub fn host(request: &Request) -> Option<HostName> {
     if let Some(authority) = request.uri().authority() {
         return HostName::parse(authority.as_str());
     }
@@ -73,7 +73,7 @@ pub fn host(request: &HttpRequest) -> Option<HostName> {
 
 /// Whether a body follows the head, or might.
 #[must_use]
-pub fn has_body(request: &HttpRequest) -> bool {
+pub fn has_body(request: &Request) -> bool {
     let headers = request.headers();
     let length = headers.get(CONTENT_LENGTH);
     headers.contains_key(TRANSFER_ENCODING)
@@ -82,7 +82,7 @@ pub fn has_body(request: &HttpRequest) -> bool {
 
 /// The `Range` field for the log, control characters impossible in a field value.
 #[must_use]
-pub fn range_as_sent(request: &HttpRequest) -> Option<String> {
+pub fn range_as_sent(request: &Request) -> Option<String> {
     request
         .headers()
         .get(RANGE)
@@ -90,14 +90,14 @@ pub fn range_as_sent(request: &HttpRequest) -> Option<String> {
 }
 
 /// `If-Range`, unreadable if it is repeated or holds odd bytes: then the whole object is sent.
-fn if_range(request: &HttpRequest) -> Option<IfRange> {
+fn if_range(request: &Request) -> Option<IfRange> {
     request.headers().get(IF_RANGE)?;
     Some(single(request, &IF_RANGE).map_or(IfRange::Unreadable, IfRange::parse))
 }
 
 /// The value of a field that has to stand alone; `None` when it is repeated, which makes it
 /// meaningless, or holds bytes outside visible ASCII.
-fn single<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+fn single<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
     let mut values = request.headers().get_all(name);
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
@@ -105,7 +105,7 @@ fn single<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
 
 /// The values of a list field in one list (section 5.3). Entity tags may hold bytes that are not
 /// ASCII; a tag of ours never does, so a replacement character is a tag that matches nothing.
-fn joined(request: &HttpRequest, name: &HeaderName) -> Option<String> {
+fn joined(request: &Request, name: &HeaderName) -> Option<String> {
     let values: Vec<_> = request
         .headers()
         .get_all(name)
@@ -115,6 +115,6 @@ fn joined(request: &HttpRequest, name: &HeaderName) -> Option<String> {
 }
 
 /// A date; repeated or malformed ones are ignored (sections 13.1.3 and 13.1.4).
-fn date(request: &HttpRequest, name: &HeaderName) -> Option<HttpDate> {
+fn date(request: &Request, name: &HeaderName) -> Option<HttpDate> {
     single(request, name).and_then(HttpDate::parse)
 }

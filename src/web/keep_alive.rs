@@ -6,9 +6,12 @@
 //! that it writes as it is given, so ours carries the field line. This is the only place that
 //! knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
 
-use actix_web::http::header::UPGRADE;
+use std::time::Duration;
+
+use actix_http::{HttpMessage as _, Request};
+use actix_web::HttpResponseBuilder;
+use actix_web::http::header::{HeaderValue, UPGRADE};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
-use actix_web::{HttpRequest, HttpResponseBuilder};
 
 use super::{extract, fields};
 use crate::telemetry::Phase;
@@ -24,7 +27,7 @@ pub enum Connection {
 
 /// Decides by the request and by whether the service is about to stop.
 #[must_use]
-pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
+pub fn connection_after(request: &Request, phase: Phase) -> Connection {
     let wanted = request.head().connection_type() == ConnectionType::KeepAlive;
     // The server closes it itself rather than read a body that nobody wants, or bytes of another
     // protocol.
@@ -38,22 +41,28 @@ pub fn connection_after(request: &HttpRequest, phase: Phase) -> Connection {
     }
 }
 
+/// The value of `Keep-Alive`, for connections that stay open for so long.
+#[must_use]
+pub fn field_value(keep_alive: Duration) -> HeaderValue {
+    // Rounded up: a viewer that trusted "0" would never use the connection again.
+    let seconds = keep_alive.as_millis().div_ceil(1000);
+    fields::written(format_args!("timeout={seconds}"))
+}
+
 /// Writes the two fields, or `Connection: close`.
 pub fn tell(
     builder: &mut HttpResponseBuilder,
-    request: &HttpRequest,
+    request: &Request,
     status: StatusCode,
     connection: Connection,
-    keep_alive: std::time::Duration,
+    keep_alive: &HeaderValue,
 ) {
     match connection {
         Connection::Closed => {
             builder.force_close();
         }
         Connection::Kept => {
-            // Rounded up: a viewer that trusted "0" would never use the connection again.
-            let seconds = keep_alive.as_millis().div_ceil(1000);
-            builder.insert_header((fields::KEEP_ALIVE, format!("timeout={seconds}")));
+            builder.insert_header((fields::KEEP_ALIVE, keep_alive.clone()));
             // On HTTP/1.0 the encoder writes the field by itself.
             if request.version() == Version::HTTP_11
                 && let Some(reason) = reason_and_field(status)

@@ -29,6 +29,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderValue;
+
 use crate::cache::engine::Tiers;
 use crate::object::mount::Routes;
 use crate::object::representation::FieldValue;
@@ -115,4 +117,6 @@ pub struct Worker {
     pub origins: Routes<WorkerOrigin>,
     /// Watches over viewers that take nothing.
     pub pauses: Rc<Pauses>,
+    /// What answers say about connections that stay open; see [`keep_alive::field_value`].
+    pub keep_alive: HeaderValue,
 }

@@ -32,6 +32,9 @@ const WINDOW_BYTES: usize = 128 * 1024;
 /// Bytes that a viewer takes before others have their turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
+/// Bytes of an answer that may wait for a viewer without the answer: they are copied, if they have to.
+const ALONE_BYTES: u64 = 64 * 1024;
+
 /// What is left to send, and the read that it comes from.
 pub struct ObjectContent {
     promised: u64,
@@ -52,6 +55,15 @@ type PollRest = fn(
     Pin<&mut (dyn ObjectBody + 'static)>,
     &mut Context<'_>,
 ) -> Poll<Option<Result<Piece, ReadError>>>;
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The viewer took all of it.
+    Taken,
+    /// All of it is queued, and waits for its head: the outlet can do the rest.
+    Queued,
+}
 
 /// Why an answer ends before its last byte.
 #[derive(Debug)]
@@ -102,21 +114,33 @@ impl ObjectContent {
         }
     }
 
-    /// Sends what is there by `outlet`, until all has been taken.
+    /// Sends what is there by `outlet`, until all has been taken. A short answer that is all there is
+    /// only queued.
     ///
     /// # Errors
     /// What came before a failed read is sent first, as long as the viewer takes it.
-    pub fn poll_sent(&mut self, cx: &mut Context<'_>, outlet: &Outlet) -> Poll<Result<(), Unsent>> {
+    pub fn poll_sent(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Outlet,
+    ) -> Poll<Result<Sent, Unsent>> {
         let mut sent = 0_usize;
         loop {
             ready!(outlet.poll_ready(cx)).map_err(Unsent::Viewer)?;
-            self.fill(cx, outlet);
+            let has_filled = self.fill(cx, outlet);
             let before = outlet.queued();
             if before == 0 {
                 return match self.end.take() {
-                    Some(end) => Poll::Ready(end.map_err(Unsent::Read)),
+                    Some(end) => Poll::Ready(end.map(|()| Sent::Taken).map_err(Unsent::Read)),
                     None => Poll::Pending,
                 };
+            }
+            let is_all = matches!(self.end, Some(Ok(()))) && self.promised <= ALONE_BYTES;
+            if is_all && outlet.can_see_off() {
+                return Poll::Ready(Ok(Sent::Queued));
+            }
+            if has_filled {
+                self.turn = Turn::Viewer(Instant::now());
             }
             let outcome = outlet.poll_send(cx);
             let taken = before.saturating_sub(outlet.queued());
@@ -136,10 +160,11 @@ impl ObjectContent {
         }
     }
 
-    /// Queues what is there, up to a window.
-    fn fill(&mut self, cx: &mut Context<'_>, outlet: &Outlet) {
+    /// Queues what is there, up to a window. Whether that was something.
+    fn fill(&mut self, cx: &mut Context<'_>, outlet: &Outlet) -> bool {
+        let before = outlet.queued();
         while self.end.is_none() && outlet.queued() < WINDOW_BYTES {
-            match self.poll_piece(cx) {
+            match self.poll_next(cx, usize::MAX, <dyn ObjectBody>::poll_piece) {
                 Poll::Ready(Some(Ok(piece))) => outlet.push(piece),
                 Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
                 // The server is not told how many bytes come, so it does not close the connection
@@ -149,9 +174,13 @@ impl ObjectContent {
                     self.end = Some(Err(ReadError::new(kind, "a body that ends early")));
                 }
                 Poll::Ready(None) => self.end = Some(Ok(())),
-                Poll::Pending => return,
+                Poll::Pending => {
+                    self.turn = Turn::Origin;
+                    break;
+                }
             }
         }
+        outlet.queued() > before
     }
 
     /// How often the read was opened again.
@@ -166,28 +195,15 @@ impl ObjectContent {
         cx: &mut Context<'_>,
         most_bytes: usize,
     ) -> Poll<Option<Result<Bytes, ReadError>>> {
-        let next = self.poll_part(cx, most_bytes, |rest, cx| {
+        self.turn = Turn::Origin;
+        let next = self.poll_next(cx, most_bytes, |rest, cx| {
             rest.poll_next(cx).map_ok(Piece::Memory)
         });
+        if next.is_ready() {
+            self.turn = Turn::Viewer(Instant::now());
+        }
         // Asked for bytes, no body hands out files.
         next.map(|next| next.and_then(|piece| piece.map(Piece::into_bytes).transpose()))
-    }
-
-    /// The next bytes as they lie.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, ReadError>>> {
-        self.poll_part(cx, usize::MAX, <dyn ObjectBody>::poll_piece)
-    }
-
-    fn poll_part(
-        &mut self,
-        cx: &mut Context<'_>,
-        most_bytes: usize,
-        poll: PollRest,
-    ) -> Poll<Option<Result<Piece, ReadError>>> {
-        self.turn = Turn::Origin;
-        let piece = ready!(self.poll_next(cx, most_bytes, poll));
-        self.turn = Turn::Viewer(Instant::now());
-        Poll::Ready(piece)
     }
 
     fn poll_next(

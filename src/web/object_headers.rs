@@ -4,7 +4,7 @@ use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, HeaderName};
 
 use super::admission::{Audience, private};
-use super::fields::fixed;
+use super::fields::{fixed, written};
 use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
@@ -71,7 +71,8 @@ pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
     builder.insert_header(fixed(header::CACHE_STATUS, what));
     let is_kept = matches!(served.source, Source::Kept);
     if is_kept {
-        builder.insert_header((header::AGE, served.age.as_secs().to_string()));
+        let seconds = served.age.as_secs();
+        builder.insert_header((header::AGE, written(format_args!("{seconds}"))));
     }
 }
 
@@ -93,7 +94,8 @@ pub fn revalidate(
 /// Never later than the answer's own `Date` (RFC 9110 section 8.8.2.1): S3's clock may be ahead of
 /// ours.
 fn last_modified(builder: &mut HttpResponseBuilder, modified: HttpDate, now: HttpDate) {
-    builder.insert_header((header::LAST_MODIFIED, modified.min(now).to_string()));
+    let modified = modified.min(now);
+    builder.insert_header((header::LAST_MODIFIED, written(format_args!("{modified}"))));
 }
 
 fn validate(

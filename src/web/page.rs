@@ -3,7 +3,7 @@
 
 mod listing;
 
-use actix_web::HttpRequest;
+use actix_http::Request;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 
@@ -48,7 +48,7 @@ const FILES: &[(&str, &str, &str)] = &[
 /// Who may see what a request under `/-/` asks for: a listing is for who may read what it lists, and
 /// also that of an origin that everyone may read is signed.
 #[must_use]
-pub fn access<'w>(request: &HttpRequest, worker: &'w Worker) -> &'w Access {
+pub fn access<'w>(request: &Request, worker: &'w Worker) -> &'w Access {
     match listed(request, worker).map(|found| &found.what.origin.access) {
         Some(access @ Access::Keys(_)) => access,
         Some(Access::AnyKey | Access::Public) | None => &Access::AnyKey,
@@ -60,7 +60,7 @@ pub fn access<'w>(request: &HttpRequest, worker: &'w Worker) -> &'w Access {
 /// # Errors
 /// 404 for what is not there, and what listing fails with.
 pub async fn answer(
-    request: &HttpRequest,
+    request: &Request,
     worker: &Worker,
     admission: &Admission,
     rest: &str,

@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use actix_http::{HttpMessage as _, Request};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EXPECT, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
 use super::admission::Audience;
@@ -69,7 +70,7 @@ const NO_STORE: &str = "no-store";
 
 /// Renders an answer, or the failure that came instead, and hands the access record to its body.
 pub fn respond(
-    request: &HttpRequest,
+    request: &Request,
     worker: &Worker,
     cors: &CorsPolicy,
     record: AccessRecord,
@@ -106,7 +107,7 @@ pub fn respond(
 }
 
 struct Answer<'a> {
-    request: &'a HttpRequest,
+    request: &'a Request,
     worker: &'a Worker,
     shared: &'a Shared,
     /// Which pages may read it.
@@ -146,7 +147,8 @@ impl<'a> Answer<'a> {
             Selection::Part(part) => {
                 let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
                 if let Some(content_range) = ContentRange::new(part, complete) {
-                    builder.insert_header((header::CONTENT_RANGE, content_range.to_string()));
+                    let value = fields::written(format_args!("{content_range}"));
+                    builder.insert_header((header::CONTENT_RANGE, value));
                 }
                 (builder, part.byte_count(), body)
             }
@@ -319,7 +321,6 @@ impl<'a> Answer<'a> {
 
     /// What every answer carries.
     fn head(&self, status: StatusCode) -> HttpResponseBuilder {
-        let config = &self.shared.config;
         let mut builder = HttpResponse::build(status);
         builder
             .insert_header(fields::DateField(self.now))
@@ -345,7 +346,7 @@ impl<'a> Answer<'a> {
             self.request,
             status,
             connection,
-            config.keep_alive,
+            &self.worker.keep_alive,
         );
         builder
     }

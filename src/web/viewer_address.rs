@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::http::header::{FORWARDED, HeaderName, HeaderValue, X_FORWARDED_FOR};
 use ipnet::IpNet;
 
@@ -59,7 +59,7 @@ impl TrustedProxies {
 
     /// The address of the viewer that a request came from.
     #[must_use]
-    pub fn viewer(&self, request: &HttpRequest) -> Option<IpAddr> {
+    pub fn viewer(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip().to_canonical();
         if !self.trust(peer) {
             return Some(peer);
@@ -72,7 +72,7 @@ impl TrustedProxies {
     /// The same, if it is certain: `None` where a proxy hides whom it was asked by, or where the fields
     /// that tell it differ, and a proxy's own address would have to do. Access must not rest on that.
     #[must_use]
-    pub fn proven(&self, request: &HttpRequest) -> Option<IpAddr> {
+    pub fn proven(&self, request: &Request) -> Option<IpAddr> {
         let viewer = self.viewer(request)?;
         let is_proxy = self.trust(viewer);
         (!is_proxy).then_some(viewer)
@@ -120,7 +120,7 @@ impl fmt::Display for TrustedProxies {
     }
 }
 
-fn lines<'a>(request: &'a HttpRequest, name: &HeaderName) -> Vec<&'a [u8]> {
+fn lines<'a>(request: &'a Request, name: &HeaderName) -> Vec<&'a [u8]> {
     let values = request.headers().get_all(name);
     values.map(HeaderValue::as_bytes).collect()
 }
@@ -225,7 +225,7 @@ mod tests {
                     request = request.insert_header((name, value));
                 }
             }
-            let found = proxies.proven(&request.to_http_request());
+            let found = proxies.proven(&request.to_request());
             let found = found.map(|address| address.to_string());
             assert_eq!(
                 found.as_deref(),

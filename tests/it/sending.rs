@@ -2,7 +2,7 @@
 //! What this takes for granted of the framework is pinned here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -247,4 +247,114 @@ async fn an_answer_that_is_late_waits_for_its_head_however_long_the_one_before_t
     let late = in_time("the late one", viewer.response("GET")).await;
     assert_eq!(late.status, 200);
     assert!(late.body == whole, "other bytes");
+}
+
+/// Bytes of an answer that the server may forget before it has left.
+const SHORT: usize = 60_000;
+
+/// Figures are whole numbers, and read as floating point.
+fn same(one: f64, other: f64) -> bool {
+    (one - other).abs() < 0.5
+}
+
+/// A viewer that has asked for a lot of short answers, and what they are.
+async fn many_short_ones(service: &TestService) -> (Client, Vec<Vec<u8>>) {
+    let film = content(1, LENGTH);
+    let mut viewer = Client::narrow(service.address()).await;
+    let mut expected = Vec::new();
+    for first in (0..20).map(|number| number * 100_000) {
+        let last = first + SHORT - 1;
+        let range = format!("bytes={first}-{last}");
+        viewer
+            .request("GET", "/film.mp4", &[("Range", &range)])
+            .await;
+        expected.push(film[first..=last].to_vec());
+    }
+    // It takes no more by itself.
+    until("an answer waits", async || {
+        let before = service.figure("s3reel_response_bytes_total").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let after = service.figure("s3reel_response_bytes_total").await;
+        let in_flight = service.figure("s3reel_requests_in_flight").await;
+        same(in_flight, 1.0) && before > 0.0 && same(before, after)
+    })
+    .await;
+    (viewer, expected)
+}
+
+#[tokio::test]
+async fn a_short_answer_has_its_place_until_it_is_taken_and_counts_as_far_as_it_is() {
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    let service = TestService::with(&s3, |config| config.cache.memory = 64 << 20).await;
+    assert_eq!(service.get("/film.mp4", &[]).await.status, 200);
+    let figure = async |name| service.figure(name).await;
+    let sent = async || figure("s3reel_response_bytes_total").await;
+    let left = r#"s3reel_responses_aborted_total{reason="left",side="viewer"}"#;
+    let count = f64::from(u32::try_from(SHORT).unwrap());
+    let are_over = async || {
+        until("they are over", async || {
+            same(figure("s3reel_requests_in_flight").await, 0.0)
+        })
+        .await;
+    };
+
+    let before = sent().await;
+    let (mut viewer, expected) = many_short_ones(&service).await;
+    assert!(same(figure("s3reel_streams_open").await, 1.0));
+    let over = (sent().await - before) / count;
+    assert!(
+        over.fract() < 1e-9,
+        "{over}: one that is not over is counted"
+    );
+    for body in &expected {
+        let answer = in_time("an answer", viewer.response("GET")).await;
+        assert_eq!(answer.status, 206);
+        assert!(answer.body == *body, "other bytes");
+    }
+    are_over().await;
+    assert!(same(sent().await - before, count * 20.0));
+    assert!(same(figure(left).await, 0.0));
+
+    let before = sent().await;
+    let (viewer, _) = many_short_ones(&service).await;
+    let over = (sent().await - before) / count;
+    drop(viewer);
+    are_over().await;
+    let all = (sent().await - before) / count;
+    assert!((over..over + 1.0).contains(&all), "{all} of {over}");
+    assert!(same(figure(left).await, 1.0));
+    assert!(same(figure("s3reel_streams_open").await, 0.0));
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_time_and_one_whose_answer_is_being_taken_stays() {
+    let keep_alive = Duration::from_millis(1500);
+    let s3 = TestS3::embedded().await;
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    let service = TestService::with(&s3, |config| {
+        config.cache.memory = 64 << 20;
+        config.web.keep_alive = keep_alive;
+    })
+    .await;
+    assert_eq!(service.get("/film.mp4", &[]).await.status, 200);
+    let (mut slow, expected) = many_short_ones(&service).await;
+    // Each request begins the time anew, also one whose answer has no bytes of an object.
+    let mut busy = service.client().await;
+    let begun = Instant::now();
+    let mut last = begun;
+    for target in ["/film.mp4", "/none.mp4", "/film.mp4", "/film.mp4"] {
+        tokio::time::sleep(keep_alive / 3).await;
+        last = Instant::now();
+        let answer = busy.ask("GET", target, &[("Range", "bytes=0-1")]).await;
+        assert!([206, 404].contains(&answer.status), "{}", answer.status);
+    }
+    assert_eq!(in_time("the close", busy.rest()).await, b"");
+    assert!(last.elapsed() >= keep_alive, "{:?}", last.elapsed());
+    assert!(begun.elapsed() > keep_alive * 2);
+    for body in expected {
+        let answer = in_time("an answer", slow.response("GET")).await;
+        assert!(answer.body == body, "other bytes");
+    }
+    assert_eq!(in_time("the close", slow.rest()).await, b"");
 }

@@ -4,6 +4,7 @@
 //! `origin` is where an origin is mounted, as the setting says it, so its values are as many as there
 //! are origins.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntGauge, IntGaugeVec};
@@ -83,6 +84,7 @@ impl OriginFigures {
             bytes: self.bytes.with_label_values(&[origin]),
             bodies_open: self.bodies_open.with_label_values(&[origin]),
             blocks: BlockCounters::of(&self.cache_blocks, origin),
+            cache_hits: OnceLock::new(),
             all: self.clone(),
             origin: origin.to_owned(),
         }
@@ -98,7 +100,12 @@ pub struct OriginMetrics {
     bytes: Counter,
     bodies_open: IntGauge,
     blocks: BlockCounters,
+    /// That of [`CACHE_HIT`]: looking it up costs more than to count.
+    cache_hits: OnceLock<Counter>,
 }
+
+/// How most of what the cache is asked ends.
+const CACHE_HIT: &str = "hit";
 
 impl OriginMetrics {
     /// A call to the origin was answered, or failed.
@@ -152,10 +159,14 @@ impl OriginMetrics {
 
     /// The cache was asked, with this outcome.
     pub fn cache_asked(&self, outcome: &str) {
-        self.all
-            .cache_requests
-            .with_label_values(&[outcome, &self.origin])
-            .inc();
+        let look_up = || {
+            let figures = &self.all.cache_requests;
+            figures.with_label_values(&[outcome, &self.origin])
+        };
+        match outcome {
+            CACHE_HIT => self.cache_hits.get_or_init(look_up).inc(),
+            _ => look_up().inc(),
+        }
     }
 }
 

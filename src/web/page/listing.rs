@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::HttpRequest;
+use actix_http::Request;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 use serde::Serialize;
@@ -65,7 +65,7 @@ pub fn address_of(folder: &str) -> String {
 /// The origin whose listing a request asks for, if it asks for one and there is one.
 #[must_use]
 pub fn listed<'w>(
-    request: &HttpRequest,
+    request: &Request,
     worker: &'w Worker,
 ) -> Option<Found<'w, 'static, WorkerOrigin>> {
     if request.uri().path() != "/-/list" {
@@ -102,7 +102,7 @@ fn prefix(query: &str) -> Result<String, ServeError> {
 ///
 /// # Errors
 /// 400 for a query that cannot be read, and what listing fails with.
-pub async fn answer(request: &HttpRequest, worker: &Worker) -> Result<Reply, ServeError> {
+pub async fn answer(request: &Request, worker: &Worker) -> Result<Reply, ServeError> {
     let query = request.uri().query().unwrap_or_default();
     let prefix = prefix(query)?;
     let after = parameter(query, "after")?.filter(|token| !token.is_empty());
