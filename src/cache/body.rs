@@ -28,6 +28,9 @@ use crate::telemetry::BlockFound;
 /// call saves nothing any more.
 pub const RUN_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Bytes of a file that are handed out at once: what is known of them is as old as they are.
+const MOST_AT_HAND: u64 = 1024 * 1024;
+
 /// A body that reads blocks, and sees to it that those are fetched that are not there.
 pub struct BlockBody {
     engine: Arc<Engine>,
@@ -40,6 +43,8 @@ pub struct BlockBody {
     window: Window,
     first_index: u64,
     first_block: Option<BlockFound>,
+    /// The block that was counted last.
+    counted: Option<u64>,
     stash: Option<Piece>,
     /// A file of the disk tier could not be sent: no other is tried for this answer.
     has_failed_file: bool,
@@ -99,6 +104,7 @@ impl BlockBody {
             next: extent.first(),
             last: extent.last(),
             first_block: None,
+            counted: None,
             stash: None,
             has_failed_file: false,
             state: State::Between,
@@ -127,10 +133,25 @@ impl BlockBody {
         }
     }
 
-    /// Takes note of where a block was found.
-    fn found(&mut self, how: BlockFound) {
+    /// Takes note of where the block of the next byte was found. A viewer that pauses in it comes to it
+    /// again, and that is no other use. True if it is one.
+    fn found(&mut self, how: BlockFound) -> bool {
         self.first_block.get_or_insert(how);
-        self.engine.metrics().cache_block(how);
+        let index = self.next / self.engine.blocks.block_size();
+        let is_new = self.counted.replace(index) != Some(index);
+        if is_new {
+            self.engine.metrics().cache_block(how);
+        }
+        is_new
+    }
+
+    /// Takes note that a block is sent from its file.
+    fn found_file(&mut self, index: u64) {
+        if self.found(BlockFound::OnDisk)
+            && let Some(disk) = &self.engine.disk
+        {
+            disk.used(&self.engine.on_disk(&self.identity, index));
+        }
     }
 
     fn last_index(&self) -> u64 {
@@ -151,7 +172,9 @@ impl BlockBody {
         blocks.first_missing(&self.identity, index, index)?;
         let begin = index.saturating_mul(blocks.block_size());
         let end = begin.saturating_add(blocks.block_size());
-        let end = end.min(self.last.saturating_add(1));
+        let end = end
+            .min(self.last.saturating_add(1))
+            .min(self.next.saturating_add(MOST_AT_HAND));
         let range = self.next.saturating_sub(begin)..end.saturating_sub(begin);
         disk.at_hand(&self.engine.on_disk(&self.identity, index), range)
     }
@@ -161,7 +184,7 @@ impl BlockBody {
         let size = self.engine.blocks.block_size();
         let index = self.next / size;
         if let Some(piece) = self.on_disk(index, wants) {
-            self.found(BlockFound::OnDisk);
+            self.found_file(index);
             self.interest = None;
             self.fetch_ahead(index, wants);
             return Some(piece);
@@ -205,7 +228,6 @@ impl BlockBody {
                 (block, how)
             }
             Found::Full => {
-                self.found(BlockFound::PassedBy);
                 self.pass_by();
                 return;
             }
@@ -260,6 +282,7 @@ impl BlockBody {
 
     /// Reads to the end of the run as if there were no cache.
     fn pass_by(&mut self) {
+        self.found(BlockFound::PassedBy);
         self.interest = None;
         self.ahead = None;
         let end = (self.next / RUN_BYTES)
@@ -318,10 +341,15 @@ impl BlockBody {
                         // It had to go before its viewer was done: there are more viewers than room.
                         let index = *index;
                         if let Some(piece) = self.on_disk(index, wants) {
-                            self.found(BlockFound::OnDisk);
+                            self.found_file(index);
                             return Poll::Ready(Some(Ok(self.hand_out(piece))));
                         }
-                        self.pass_by();
+                        if self.engine.is_on_disk(&self.identity, index) {
+                            let then = self.losses.lost(None);
+                            let _ = self.go_on(then, None);
+                        } else {
+                            self.pass_by();
+                        }
                         continue;
                     };
                     let offset = usize::try_from(self.next % size).unwrap_or(usize::MAX);

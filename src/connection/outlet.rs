@@ -3,7 +3,7 @@
 //! The HTTP server copies every piece of a body into a buffer of its own and writes that, 32 KiB at
 //! a time. So bodies of objects go past it: the server is told of an answer whose end it need not
 //! know, it writes the head, and the body hands its pieces to the [`Outlet`], which sends them as
-//! they lie, many with one call. The head waits for the first pieces and leaves with them. A short
+//! they lie in memory, many with one call, or in a file. The head waits for the first pieces and leaves with them. A short
 //! body that is queued to its end before its head leaves is over for the server: the outlet sees it
 //! off ([`Leaving`]), so that a short answer costs one round of the server and not three.
 //!
@@ -16,6 +16,7 @@
 //! - it calls `poll_flush` as long as that says that it is not ready, also when it has nothing of its
 //!   own to write, and does not end the connection before;
 //! - it asks for no more while the body says that it is not ready, and asks again when woken;
+//! - it asks for more after a flush that woke it, which happens when a file cannot be sent;
 //! - it ends the connection when the body fails.
 
 use std::cell::{RefCell, RefMut};
@@ -301,6 +302,7 @@ impl Outlet {
 
     /// Sends what is queued. Done as well when a file has failed, which the body is to be told of.
     fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        sending.file_failed = None;
         while !sending.rest_of_head.is_empty() || !sending.queue.is_empty() {
             if sending.rest_of_head.is_empty()
                 && let Some(part) = sending.queue.file().cloned()
@@ -418,83 +420,4 @@ impl Sending {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// An outlet whose socket is full, the other side of it, and what it is full of.
-    async fn full() -> (Outlet, TcpStream, Vec<u8>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let viewer = TcpStream::connect(address).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut before = Vec::new();
-        // The kernel makes more room while it delivers.
-        for _ in 0..1000 {
-            while let Ok(taken) = stream.try_write(&[b'.'; 1500]) {
-                before.resize(before.len() + taken, b'.');
-            }
-            tokio::task::yield_now().await;
-        }
-        let outlet = Outlet::new(stream, Rc::default(), ViewerLimits::default());
-        (outlet, viewer, before)
-    }
-
-    #[tokio::test]
-    async fn a_head_that_the_kernel_does_not_take_goes_before_its_body_and_that_before_the_next() {
-        let (outlet, mut viewer, mut expected) = full().await;
-        let read = tokio::spawn(async move {
-            let mut all = Vec::new();
-            viewer.read_to_end(&mut all).await.unwrap();
-            all
-        });
-        for (head, pieces) in [("first", ["a", "b"]), ("second", ["c", "d"])] {
-            outlet.expect_head();
-            for piece in pieces {
-                outlet.push(Bytes::copy_from_slice(piece.repeat(100_000).as_bytes()).into());
-            }
-            // The body waits for its head, which is accepted whatever the kernel says.
-            poll_fn(|cx| {
-                assert!(outlet.poll_send(cx).is_pending());
-                assert!(matches!(
-                    outlet.poll_write(cx, head.as_bytes()),
-                    Poll::Ready(Ok(accepted)) if accepted == head.len()
-                ));
-                Poll::Ready(())
-            })
-            .await;
-            poll_fn(|cx| outlet.poll_flush(cx)).await.unwrap();
-            assert_eq!((outlet.queued(), outlet.taken()), (0, 200_000));
-            expected.extend(head.as_bytes());
-            expected.extend(
-                pieces
-                    .concat()
-                    .chars()
-                    .flat_map(|byte| std::iter::repeat_n(u8::try_from(byte).unwrap(), 100_000)),
-            );
-        }
-        poll_fn(|cx| outlet.poll_shutdown(cx)).await.unwrap();
-        assert!(read.await.unwrap() == expected, "other bytes");
-    }
-
-    #[tokio::test]
-    async fn what_is_taken_back_is_not_sent_and_a_head_stays() {
-        let (outlet, mut viewer, mut expected) = full().await;
-        outlet.expect_head();
-        outlet.push(Bytes::from(vec![b'x'; 100_000]).into());
-        poll_fn(|cx| Poll::Ready(outlet.poll_write(cx, b"head").is_ready())).await;
-        outlet.take_back();
-        outlet.push(Bytes::from_static(b"again").into());
-        let drained = poll_fn(|cx| outlet.poll_send(cx));
-        let mut all = vec![0; expected.len() + 9];
-        let (sent, read) = tokio::join!(drained, viewer.read_exact(&mut all));
-        sent.unwrap();
-        read.unwrap();
-        expected.extend(b"headagain");
-        assert!(all == expected, "other bytes");
-    }
-}
+mod tests;

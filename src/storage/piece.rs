@@ -175,6 +175,7 @@ fn read_now(_: &File, _: u64, _: &mut [u8]) -> io::Result<usize> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};

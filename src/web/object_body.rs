@@ -266,7 +266,10 @@ impl ObjectContent {
         log::warn!("a block on disk could not be sent, and comes from elsewhere: {error}");
         if self.take_back(<dyn ObjectBody>::file_failed) == Paused::No {
             let kind = ReadErrorKind::Internal;
-            self.end = Some(Err(ReadError::new(kind, "a file that does not come again")));
+            let error = ReadError::new(kind, "a file that does not come again");
+            if !matches!(self.end, Some(Err(_))) {
+                self.end = Some(Err(error));
+            }
             outlet.take_back();
         }
     }

@@ -109,9 +109,8 @@ async fn what_the_kernel_has_given_up_is_read_and_checked_first() {
         assert!(cold.body == film[first..=last], "{first}-{last}");
         assert!(read(&service, "read").await > before, "nothing was read");
     }
-    // One block of it is gone from the disk itself, which nobody has noticed so far.
+    // What is read is verified: of files whose bits have changed it comes from S3.
     push_out(&service, &s3).await;
-    evict(folder.path());
     let calls = service.s3_calls("GetObject").await;
     for block in blocks(folder.path()) {
         let mut bytes = Vec::new();
@@ -185,7 +184,9 @@ async fn a_file_that_is_cut_while_it_is_sent_costs_a_viewer_nothing() {
     }
     taken.extend(in_time("the rest", viewer.take(length - taken.len())).await);
     assert!(taken == content(1, length), "other bytes");
-    assert!(read(&service, "failed").await >= 1.0, "it was not noticed");
+    // The viewer's pause is long enough that what it has not taken may have been given back before.
+    let noticed = read(&service, "failed").await + read(&service, "damaged").await;
+    assert!(noticed >= 1.0, "it was not noticed");
     // The connection lives.
     let next = in_time("the next answer", viewer.ask("GET", "/film.mp4", &[])).await;
     assert!(next.body == content(1, length), "other bytes");

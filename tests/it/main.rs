@@ -25,6 +25,7 @@ mod conformance;
 mod cross_origin;
 mod differential;
 mod disk;
+#[cfg(target_os = "linux")]
 mod disk_files;
 mod documents;
 mod embedded;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use crate::support::disk::read;
 use crate::support::scripted::answer;
 
 use crate::support::{
@@ -51,7 +52,8 @@ async fn answers_to_requests_sent_ahead_come_whole_and_in_order_however_little_i
     let on_disk = TestService::with(&s3, disk::hardly_in_memory(folder.path())).await;
     disk::until_on_disk(&on_disk, "/film.mp4", 23.0).await;
     let in_memory = async |bytes| TestService::with(&s3, |setup| setup.cache.memory = bytes).await;
-    for service in [in_memory(0).await, in_memory(64 << 20).await, on_disk] {
+    let services = [in_memory(0).await, in_memory(64 << 20).await, on_disk];
+    for service in &services {
         let mut viewer = Client::narrow(service.address()).await;
         let requests: Vec<_> = std::iter::repeat_with(requests).take(8).flatten().collect();
         for (method, target, range, ..) in &requests {
@@ -67,6 +69,8 @@ async fn answers_to_requests_sent_ahead_come_whole_and_in_order_however_little_i
             }
         }
     }
+    let [.., on_disk] = &services;
+    assert!(read(on_disk, "at_hand").await > 0.0, "no file was sent");
 }
 
 #[tokio::test]
@@ -151,13 +155,14 @@ async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a
     let on_disk = TestService::with(&s3, disk::hardly_in_memory(folder.path())).await;
     disk::until_on_disk(&on_disk, "/film.mp4", 92.0).await;
     let in_memory = async |bytes| TestService::with(&s3, |setup| setup.cache.memory = bytes).await;
-    for service in [
+    let services = [
         // No cache, room for all, room for hardly anything, and a disk below that.
         in_memory(0).await,
         in_memory(64 << 20).await,
         in_memory(3 << 20).await,
         on_disk,
-    ] {
+    ];
+    for service in &services {
         let mut whole = Client::narrow(service.address()).await;
         let mut parts = Client::narrow(service.address()).await;
         whole.request("GET", "/film.mp4", &[]).await;
@@ -197,6 +202,8 @@ async fn a_viewer_that_pauses_for_moments_gets_the_same_bytes_with_and_without_a
             "second part"
         );
     }
+    let [.., on_disk] = &services;
+    assert!(read(on_disk, "at_hand").await > 0.0, "no file was sent");
 }
 
 #[tokio::test]

@@ -63,6 +63,18 @@ impl OpenBlock {
         })
     }
 
+    /// Whether it can be told at all what the kernel holds of it, where it has just been read or written.
+    #[must_use]
+    pub fn can_be_sent(&self) -> bool {
+        in_page_cache(&self.file, 0..1)
+    }
+
+    /// Whether parts of it are on their way.
+    #[must_use]
+    pub fn is_being_sent(&self) -> bool {
+        Arc::strong_count(&self.file) > 1
+    }
+
     /// Bytes from `range` of the block, if they can be had without waiting for the disk, and nobody has
     /// written to the file since it was found right.
     #[must_use]

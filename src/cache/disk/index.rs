@@ -25,7 +25,7 @@ pub struct Index {
     /// How many blocks there are of each object.
     objects: HashMap<Digest, u64>,
     queue: Fifo<BlockName>,
-    /// Those whose files are open, the oldest first; some may be closed again.
+    /// Those whose files were opened, the oldest first; some are closed again, and may be in it twice.
     opened: VecDeque<BlockName>,
     most_open: usize,
     held: u64,
@@ -43,13 +43,21 @@ struct Entry {
     open: Option<Arc<OpenBlock>>,
 }
 
-/// A block that is not known any more. The last to close a file that was removed has the work of freeing
-/// it, so that is left to whoever removes it.
+/// A block that is not known any more, and its file if that was open.
 #[derive(Debug)]
 pub struct Gone {
     /// What it was called.
     pub name: BlockName,
-    _open: Option<Arc<OpenBlock>>,
+    open: Option<Arc<OpenBlock>>,
+}
+
+impl Gone {
+    /// Whether parts of its file are on their way, or about to be.
+    #[must_use]
+    pub fn is_being_sent(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| Arc::strong_count(open) > 1 || open.is_being_sent())
+    }
 }
 
 /// What a shelf holds and did.
@@ -145,7 +153,7 @@ impl Index {
     pub fn take_in(&mut self, name: BlockName, file: u64) -> Option<Gone> {
         let forgotten = self.forgotten.as_ref();
         if forgotten.is_some_and(|objects| objects.contains(&name.object)) {
-            return Some(Gone { name, _open: None });
+            return Some(Gone { name, open: None });
         }
         self.insert(name, file);
         None
@@ -199,7 +207,7 @@ impl Index {
         }
         Some(Gone {
             name: *name,
-            _open: entry.open,
+            open: entry.open,
         })
     }
 

@@ -37,6 +37,8 @@ pub struct Shelf {
     folder: PathBuf,
     capacity: u64,
     index: Mutex<Index>,
+    /// Blocks whose files were removed while they were being sent.
+    leaving: Mutex<Vec<Gone>>,
     written: AtomicU64,
     /// Locked as long as it is open.
     _lock: File,
@@ -65,6 +67,7 @@ impl Shelf {
             folder,
             capacity,
             index: Mutex::new(Index::new(capacity, most_open)),
+            leaving: Mutex::default(),
             written: AtomicU64::new(0),
             _lock: lock,
         })
@@ -127,8 +130,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// Whether a block is there, as far as is known, and that it is wanted.
-    pub fn wants(&self, name: &BlockName) -> bool {
+    /// Counts a use of a block; false if it is not there, as far as is known.
+    pub fn used(&self, name: &BlockName) -> bool {
         self.index().used(name)
     }
 
@@ -153,12 +156,7 @@ impl Shelf {
     /// Bytes of a block, if that is open and they can be had without waiting for the disk.
     #[must_use]
     pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {
-        let open = {
-            let mut index = self.index();
-            let open = index.opened(name)?;
-            index.used(name);
-            open
-        };
+        let open = self.index().opened(name)?;
         open.at_hand(range)
     }
 
@@ -188,8 +186,10 @@ impl Shelf {
             }
         }
         let (block, open) = read?;
-        let closed = self.index().keep_open(name, open);
-        drop(closed);
+        if open.can_be_sent() {
+            let closed = self.index().keep_open(name, open);
+            drop(closed);
+        }
         Ok(block)
     }
 
@@ -224,9 +224,10 @@ impl Shelf {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let beside = self.folder.join(format!("{UNFINISHED}{number}"));
         let open = file::write(&path, &beside, name, pieces)?;
+        let can_be_sent = open.can_be_sent();
         let mut index = self.index();
         index.insert(*name, length);
-        let closed = index.keep_open(name, open);
+        let closed = can_be_sent.then(|| index.keep_open(name, open));
         drop(index);
         drop(closed);
         Ok(())
@@ -244,12 +245,17 @@ impl Shelf {
         self.index().figures()
     }
 
-    /// Removes the files of blocks that are not known any more.
+    /// Removes the files of blocks that are not known any more. The last to close a removed file has the
+    /// work of freeing it, which may wait for the disk: so those that are being sent are held until they
+    /// have been, and closed with a later call.
     pub fn remove(&self, gone: Vec<Gone>) {
-        for block in gone {
+        for block in &gone {
             // What cannot go now is found again at the next start.
             let _ = fs::remove_file(block.name.path_in(&self.folder));
         }
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.extend(gone);
+        leaving.retain(Gone::is_being_sent);
     }
 }
 
@@ -316,7 +322,7 @@ mod tests {
         let shelf = Shelf::open(folder.path(), capacity, 4).unwrap();
         shelf.write(&name(1, 0), &block(1)).unwrap();
         for index in 0..100 {
-            assert!(shelf.wants(&name(1, 0)), "{index}");
+            assert!(shelf.used(&name(1, 0)), "{index}");
             shelf.write(&name(2, index), &block(2)).unwrap();
             assert!(shelf.figures().held <= capacity);
         }

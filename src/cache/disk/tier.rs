@@ -119,9 +119,13 @@ impl DiskTier {
         if self.rests() {
             return None;
         }
-        let piece = self.shelf.at_hand(name, range)?;
+        self.shelf.at_hand(name, range)
+    }
+
+    /// An answer came to a block that is at hand.
+    pub fn used(&self, name: &BlockName) {
         self.metrics.disk_at_hand();
-        Some(piece)
+        self.shelf.used(name);
     }
 
     /// Whether a block is likely to be at hand.
@@ -139,7 +143,7 @@ impl DiskTier {
     /// Reads a block of `length` bytes, if it is there and right, and soon. Dropping the future leaves
     /// the read to end by itself.
     pub async fn read(&self, name: BlockName, length: u64) -> Option<Bytes> {
-        if !self.shelf.wants(&name) {
+        if !self.shelf.used(&name) {
             return None;
         }
         let blocks = Arc::clone(&self.shelf);
@@ -241,10 +245,11 @@ impl Keeper {
                 Ok(_) if self.ending.load(Ordering::Relaxed) => return,
                 Ok(work) => {
                     self.write(&work);
+                    self.shelf.remove(Vec::new());
                     // What was forgotten before this one waited for nothing that waits still.
                     self.forgotten().retain(|(_, before)| *before > work.number);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.shelf.remove(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }

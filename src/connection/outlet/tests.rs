@@ -1,0 +1,116 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// An outlet whose socket is full, the other side of it, and what it is full of.
+async fn full() -> (Outlet, TcpStream, Vec<u8>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let viewer = TcpStream::connect(address).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut before = Vec::new();
+    // The kernel makes more room while it delivers.
+    for _ in 0..1000 {
+        while let Ok(taken) = stream.try_write(&[b'.'; 1500]) {
+            before.resize(before.len() + taken, b'.');
+        }
+        tokio::task::yield_now().await;
+    }
+    let outlet = Outlet::new(stream, Rc::default(), ViewerLimits::default());
+    (outlet, viewer, before)
+}
+
+#[tokio::test]
+async fn a_head_that_the_kernel_does_not_take_goes_before_its_body_and_that_before_the_next() {
+    let (outlet, mut viewer, mut expected) = full().await;
+    let read = tokio::spawn(async move {
+        let mut all = Vec::new();
+        viewer.read_to_end(&mut all).await.unwrap();
+        all
+    });
+    for (head, pieces) in [("first", ["a", "b"]), ("second", ["c", "d"])] {
+        outlet.expect_head();
+        for piece in pieces {
+            outlet.push(Bytes::copy_from_slice(piece.repeat(100_000).as_bytes()).into());
+        }
+        // The body waits for its head, which is accepted whatever the kernel says.
+        poll_fn(|cx| {
+            assert!(outlet.poll_send(cx).is_pending());
+            assert!(matches!(
+                outlet.poll_write(cx, head.as_bytes()),
+                Poll::Ready(Ok(accepted)) if accepted == head.len()
+            ));
+            Poll::Ready(())
+        })
+        .await;
+        poll_fn(|cx| outlet.poll_flush(cx)).await.unwrap();
+        assert_eq!((outlet.queued(), outlet.taken()), (0, 200_000));
+        expected.extend(head.as_bytes());
+        expected.extend(
+            pieces
+                .concat()
+                .chars()
+                .flat_map(|byte| std::iter::repeat_n(u8::try_from(byte).unwrap(), 100_000)),
+        );
+    }
+    poll_fn(|cx| outlet.poll_shutdown(cx)).await.unwrap();
+    assert!(read.await.unwrap() == expected, "other bytes");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_not_sent_and_a_head_stays() {
+    let (outlet, mut viewer, mut expected) = full().await;
+    outlet.expect_head();
+    outlet.push(Bytes::from(vec![b'x'; 100_000]).into());
+    poll_fn(|cx| Poll::Ready(outlet.poll_write(cx, b"head").is_ready())).await;
+    outlet.take_back();
+    outlet.push(Bytes::from_static(b"again").into());
+    let drained = poll_fn(|cx| outlet.poll_send(cx));
+    let mut all = vec![0; expected.len() + 9];
+    let (sent, read) = tokio::join!(drained, viewer.read_exact(&mut all));
+    sent.unwrap();
+    read.unwrap();
+    expected.extend(b"headagain");
+    assert!(all == expected, "other bytes");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_that_cannot_be_sent_is_told_to_the_body_and_what_lies_before_it_leaves() {
+    let (outlet, mut viewer, mut expected) = full().await;
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(300_000).unwrap();
+    let file = Arc::new(file);
+    outlet.expect_head();
+    outlet.push(Bytes::from_static(b"before").into());
+    outlet.push(Piece::File(FilePart::new(Arc::clone(&file), 0, 300_000)));
+    poll_fn(|cx| {
+        assert!(outlet.poll_send(cx).is_pending());
+        assert!(outlet.poll_write(cx, b"head").is_ready());
+        Poll::Ready(())
+    })
+    .await;
+    // The socket is full, so all of it waits.
+    file.set_len(0).unwrap();
+    let read = tokio::spawn(async move {
+        let mut all = Vec::new();
+        viewer.read_to_end(&mut all).await.unwrap();
+        all
+    });
+    // The server's flush meets the failure, and leaves it to the body.
+    poll_fn(|cx| outlet.poll_flush(cx)).await.unwrap();
+    let failed = poll_fn(|cx| outlet.poll_send(cx)).await;
+    assert!(matches!(failed, Err(Unsendable::File(_))), "{failed:?}");
+    assert_eq!((outlet.queued(), outlet.taken()), (300_000, 6));
+    // The bytes come from elsewhere.
+    outlet.take_back();
+    outlet.push(Bytes::from_static(b"instead").into());
+    poll_fn(|cx| outlet.poll_send(cx)).await.unwrap();
+    poll_fn(|cx| outlet.poll_shutdown(cx)).await.unwrap();
+    expected.extend(b"headbeforeinstead");
+    assert!(read.await.unwrap() == expected, "other bytes");
+}
