@@ -1,11 +1,13 @@
-//! Blocks of objects in memory, so that each byte leaves S3 once.
+//! Blocks of objects in memory and on disk, so that each byte leaves S3 once.
 //!
 //! [`Cached`] is a reader that holds a reader. [`directory`] knows what objects are, for a time;
 //! [`store`] has their blocks, complete ones and those on their way; [`engine`] asks S3 for both, once
 //! for all who want them, on a runtime of its own; [`body`] hands out the bytes of one answer and has
-//! the next blocks fetched as its [`window`] says. [`eviction`] decides what goes.
+//! the next blocks fetched as its [`window`] says. Where there is no room it reads `past` the cache, and
+//! `losses` says how it goes on when bytes do not come. [`eviction`] decides what goes.
 //!
-//! [`disk`] keeps blocks that leave memory, or the process, where there is a folder for it.
+//! [`disk`] keeps blocks that have come in files, which outlive the process, where there is a folder
+//! for it; from there they are sent without coming to memory again.
 //!
 //! Memory is bounded by [`CacheConfig::memory`], whatever viewers do: a viewer holds no block while it
 //! takes its time, and where there is no room bytes pass by as without a cache.

@@ -1,6 +1,7 @@
 //! File descriptors, allotted so that they do not run out.
 //!
-//! Each viewer's connection takes one and each answer in flight one more, for its connection to S3.
+//! Each viewer's connection takes one and each answer in flight one more, for its connection to S3 or the
+//! file that it is sent from; with a disk tier, files that are kept open have a share of their own.
 //! When a process has none left it can neither accept nor read, and nothing it could say about that
 //! gets out.
 
@@ -90,6 +91,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn blocks_on_disk_leave_most_to_viewers() {
+        for allowed in [0, 64, 1024, 20_000, 1 << 20, u64::MAX] {
+            let of_blocks = of_blocks(allowed);
+            assert!(of_blocks <= allowed / 8 && of_blocks <= MOST_FILES);
+        }
+        assert_eq!(of_blocks(1024), 128);
     }
 
     #[test]

@@ -104,7 +104,7 @@ async fn a_stampede_is_one_download() {
     let origin = counting(length, Arc::clone(&gate), Arc::clone(&sent)).await;
     let service = TestService::at_address(origin.address(), |config| {
         caching(config);
-        config.s3.timeouts.first_byte = Duration::from_millis(300);
+        config.s3.timeouts.first_byte = Duration::from_secs(1);
     })
     .await;
     let address = service.address();
