@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from statistics import median
 
-from peers import OURS, SLICE, VARNISH
+from peers import GATEWAY, OURS, SLICE, VARNISH
 from report import table, usable
 
 WIDE = 0.15
@@ -37,6 +37,7 @@ BARS = [
     Bar("mib", "cpu_us_per_request", "warm 1 MiB ranges: CPU/request", 0.85, SLICE),
     Bar("probe", "cpu_us_per_request", "warm bytes=0-1: CPU/request", 0.55, SLICE),
     Bar("probe", "cpu_us_per_request", "warm bytes=0-1: CPU/request", 0.65, VARNISH),
+    Bar("disk-mib", "cpu_us_per_request", "disk, 1 MiB ranges: CPU/request", 0.9, SLICE),
     Bar("slow", "kib_per_viewer", "2 000 slow viewers: KiB each", 75),
     Bar("slow", "errors", "2 000 slow viewers: errors", 0),
     Bar("distant", "start_p50_ms", "distant S3: start", 1.0, SLICE),
@@ -128,7 +129,8 @@ def work_table(work, rounds, names):
             f"{name} / {to}",
             *(spread(quotients(rounds, name, to, figure)) for figure, _, _ in work.figures),
         ]
-        for name, to in ((OURS, SLICE), (OURS, VARNISH), (VARNISH, SLICE))
+        for name, to in ((OURS, SLICE), (OURS, VARNISH), (OURS, GATEWAY), (VARNISH, SLICE))
+        if name in names and to in names
     ]
     ratio_head = ["ratio", *(title for _, title, _ in work.figures)]
     parts = [f"### {work.title}", table(head, rows), table(ratio_head, ratio_rows)]

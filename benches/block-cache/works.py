@@ -11,11 +11,13 @@ from functools import partial
 import players
 from measure import GIB, cpu_seconds, measure, memory
 from measure import Workload as Requests
-from peers import BUCKET
+from peers import BUCKET, NAMES, OURS, SLICE
 from prepare import MIB
 from servers import process_tree
 
 FILM, CLIP = ("film.mp4", GIB), ("clip.mp4", 64 * MIB)
+LONG = ("long.mp4", 3 * GIB)
+"""Twelve times the memory that it is served with from disk."""
 FULL = 512
 """MiB of a cache that is to be full."""
 SECONDS = 90
@@ -32,6 +34,9 @@ class Work:
     """Called with (bench, target, round); returns the figures."""
     origin: str = "fast"
     capacity: int = 3072
+    disk: int = 0
+    """MiB of blocks on disk under them, if any; everything warm is on disk then."""
+    peers: tuple = NAMES
     anew: bool = False
     """Whether every round begins with a fresh process and an empty cache."""
     warm: tuple = ()
@@ -92,6 +97,17 @@ def warm(file, connections, requests, mode, bench, target, number):
     return load(bench, target, *file, connections, count, mode, number)
 
 
+def from_disk(connections, requests, mode, bench, target, number):
+    """Requests for what is on disk, of which S3 must not notice anything."""
+    path = f"/{BUCKET}/{LONG[0]}"
+    before = bench.origins.requests("counted", path)[0]
+    found = warm(LONG, connections, requests, mode, bench, target, number)
+    found["origin_requests"] = bench.origins.requests("counted", path)[0] - before
+    if found["origin_requests"]:
+        found.setdefault("problem", f"S3 was asked {found['origin_requests']} times")
+    return found
+
+
 def slow(bench, target, number):
     """Viewers at 2 Mbit/s of what is in the cache; memory is read near the end."""
     viewers, rate = max(10, round(2000 * min(bench.scale, 1))), 250_000
@@ -140,6 +156,10 @@ WARM = (
     ("requests_per_s", "requests/s", "{:.0f}"),
     ("ttfb_p99_ms", "TTFB p99 ms", "{:.2f}"),
 )
+ON_DISK = {
+    "origin": "counted", "capacity": 256, "disk": 5120, "peers": (OURS, SLICE), "warm": (LONG,),
+}  # fmt: skip
+S3_REQUESTS = ("origin_requests", "S3 requests", "{:.0f}")
 
 WORKS = [
     Work(
@@ -177,6 +197,19 @@ WORKS = [
         "bulk", "Warm: whole object of 1 GiB, 1 connection",
         partial(warm, FILM, 1, 6, "whole"), warm=(FILM,),
         figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}")),
+    ),
+    Work(
+        "disk-mib", "Disk: random 1 MiB ranges of 3 GiB, 64 connections, 256 MiB of memory",
+        partial(from_disk, 64, 8192, str(MIB)), **ON_DISK, figures=(*WARM, S3_REQUESTS),
+    ),
+    Work(
+        "disk-kib64", "Disk: random 64 KiB ranges of 3 GiB, 32 connections, 256 MiB of memory",
+        partial(from_disk, 32, 50000, str(64 << 10)), **ON_DISK, figures=(*WARM, S3_REQUESTS),
+    ),
+    Work(
+        "disk-bulk", "Disk: whole object of 3 GiB, 1 connection, 256 MiB of memory",
+        partial(from_disk, 1, 2, "whole"), **ON_DISK,
+        figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}"), S3_REQUESTS),
     ),
     Work(
         "slow", "2 000 viewers at 2 Mbit/s, warm", slow, anew=True, warm=(FILM,),

@@ -3,7 +3,7 @@
 from statistics import median
 
 BASE = "nginx proxy tuned"
-AIM = 1.1
+AIM = 1.0
 RATIOS = {
     "CPU": "cpu_us_per_request",
     "throughput": "requests_per_s",

@@ -114,8 +114,11 @@ class Servers:
         environment = {"BENCH_BUCKET": BUCKET, **s3_environment(origin_port)}
         return port, self.start("Flask", command, port, environment)
 
-    def s3reel(self, name, binary, origin_port, cache_memory="0"):
-        """Start `s3reel serve`, as a plain pass-through unless it is given memory for a cache."""
+    def s3reel(self, name, binary, origin_port, cache_memory="0", **settings):
+        """Start `s3reel serve`, as a plain pass-through unless it is given memory for a cache.
+
+        Further settings are environment variables.
+        """
         port = free_port()
         environment = {
             "S3REEL_BUCKET": BUCKET,
@@ -127,6 +130,7 @@ class Servers:
             "S3REEL_DRAIN_TIMEOUT": "1s",
             "RUST_LOG": "warn",
             **s3_environment(origin_port),
+            **settings,
         }
         return port, self.start(name, [binary, "serve"], port, environment)
 

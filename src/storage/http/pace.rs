@@ -3,33 +3,34 @@
 //! What is read from an origin before the viewer takes it lies in our memory. hyper doubles its reads as
 //! long as they come back full, up to 400 KiB, and keeps two. Large reads are what makes long bodies
 //! cheap, so they are wanted, but not for a viewer that may have opened the film and read nothing.
+//!
+//! A connection that brought a long answer to its end had a viewer that read, and the next is most likely one
+//! too: then reads are large from the start. One that does not read ends its connection, so it has this once.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hyper::Uri;
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, Take};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 /// The largest read at the beginning, in bytes. Of these one is on its way to the viewer and one
 /// waits behind it.
-const FIRST_READS: usize = 32 * 1024;
+const FIRST_READS: u64 = 32 * 1024;
 
 /// How long the beginning is, in bytes: more than what the sockets on the way take from us without
 /// anyone reading (about 200 KiB) with what lies between.
-const BEGINNING: usize = 512 * 1024;
+const BEGINNING: u64 = 512 * 1024;
 
-thread_local! {
-    /// Where the small reads go before hyper's own buffer, which offers no safe way to read less
-    /// than fits.
-    static PIECE: RefCell<Box<[u8]>> = RefCell::new(vec![0; FIRST_READS].into_boxed_slice());
-}
+/// Bytes of an answer that nobody could have been sent without reading: above what the sockets on the way
+/// take, with what waits in between.
+const LONG: u64 = 1024 * 1024;
 
 /// For whom answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl PacedConnector {
 }
 
 impl Service<Uri> for PacedConnector {
-    type Response = Paced<TokioIo<TcpStream>>;
+    type Response = Paced;
     type Error = <HttpConnector as Service<Uri>>::Error;
     type Future =
         Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send + 'static>>;
@@ -70,61 +71,68 @@ impl Service<Uri> for PacedConnector {
         };
         Box::pin(async move {
             let stream = connecting.await?;
-            Ok(Paced::new(stream, beginning))
+            Ok(Paced::new(stream.into_inner(), beginning))
         })
     }
 }
 
 /// A connection whose reads are small after each write, which is where an answer begins.
 #[derive(Debug)]
-pub struct Paced<S> {
-    stream: S,
+pub struct Paced {
+    /// Its limit is set before each read, which goes into hyper's own buffer.
+    stream: TokioIo<Take<TcpStream>>,
     /// How many bytes of an answer come in small pieces.
-    beginning: usize,
+    beginning: u64,
     /// Bytes read since the last request was written.
-    read: usize,
+    read: u64,
 }
 
-impl<S> Paced<S> {
-    const fn new(stream: S, beginning: usize) -> Self {
+impl Paced {
+    fn new(stream: TcpStream, beginning: u64) -> Self {
         Self {
-            stream,
+            stream: TokioIo::new(stream.take(u64::MAX)),
             beginning,
             read: 0,
         }
     }
-}
 
-impl<S: Read + Unpin> Read for Paced<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.read >= this.beginning {
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+    /// For writing a request, which comes only when the answer before was read to its end.
+    fn socket(&mut self) -> TokioIo<&mut TcpStream> {
+        if self.read >= LONG {
+            self.beginning = 0;
         }
-        PIECE.with_borrow_mut(|piece| {
-            let room = piece.len().min(buffer.remaining());
-            let (room, _) = piece.split_at_mut(room);
-            let mut small = ReadBuf::new(room);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, small.unfilled()))?;
-            this.read = this.read.saturating_add(small.filled().len());
-            buffer.put_slice(small.filled());
-            Poll::Ready(Ok(()))
-        })
+        self.read = 0;
+        TokioIo::new(self.stream.inner_mut().get_mut())
     }
 }
 
-impl<S: Write + Unpin> Write for Paced<S> {
+impl Read for Paced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let limit = if this.read < this.beginning {
+            FIRST_READS
+        } else {
+            u64::MAX
+        };
+        this.stream.inner_mut().set_limit(limit);
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        let left = this.stream.inner().limit();
+        this.read = this.read.saturating_add(limit.saturating_sub(left));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Paced {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.read = 0;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(&mut self.socket()).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -132,25 +140,102 @@ impl<S: Write + Unpin> Write for Paced<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.read = 0;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        Pin::new(&mut self.socket()).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.inner().get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(self.stream.inner_mut().get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.inner_mut().get_mut()).poll_shutdown(cx)
     }
 }
 
-impl<S: Connection> Connection for Paced<S> {
+impl Connection for Paced {
     fn connected(&self) -> Connected {
-        self.stream.connected()
+        self.stream.inner().get_ref().connected()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use hyper::rt::ReadBuf;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Bytes of the first read of an answer of which more waits, and reads the rest.
+    async fn first_read(paced: &mut Paced, origin: &mut TcpStream, answer: u64) -> usize {
+        poll_fn(|cx| Pin::new(&mut *paced).poll_write(cx, b"GET"))
+            .await
+            .unwrap();
+        let answer = vec![7; usize::try_from(answer).unwrap()];
+        let mut space = vec![0; answer.len()];
+        let read = async {
+            let socket = paced.stream.inner().get_ref();
+            let mut waiting = vec![0; usize::try_from(FIRST_READS).unwrap() + 1];
+            let enough = waiting.len().min(answer.len());
+            while socket.peek(&mut waiting).await.unwrap() < enough {
+                tokio::task::yield_now().await;
+            }
+            let mut first = None;
+            let mut left = answer.len();
+            while left > 0 {
+                let mut buffer = ReadBuf::new(&mut space);
+                poll_fn(|cx| Pin::new(&mut *paced).poll_read(cx, buffer.unfilled()))
+                    .await
+                    .unwrap();
+                let length = buffer.filled().len();
+                first.get_or_insert(length);
+                left -= length;
+            }
+            first.unwrap()
+        };
+        let (written, first) = tokio::join!(origin.write_all(&answer), read);
+        written.unwrap();
+        first
+    }
+
+    #[tokio::test]
+    async fn reads_begin_small_until_a_long_answer_came_to_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ours = TcpStream::connect(address).await.unwrap();
+        let (mut origin, _) = listener.accept().await.unwrap();
+        let mut paced = Paced::new(ours, BEGINNING);
+        let small = usize::try_from(FIRST_READS).unwrap();
+        for (answer, reads) in [
+            (1000, 1000..=1000),
+            (LONG - 1, small..=small),
+            (LONG, small..=small),
+            (LONG - 1, small + 1..=usize::MAX),
+            (1000, 1000..=1000),
+            (LONG - 1, small + 1..=usize::MAX),
+        ] {
+            let first = first_read(&mut paced, &mut origin, answer).await;
+            assert!(reads.contains(&first), "{first} of {answer} bytes first");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_cache_reads_as_much_as_there_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ours = TcpStream::connect(address).await.unwrap();
+        let (mut origin, _) = listener.accept().await.unwrap();
+        let mut paced = Paced::new(ours, 0);
+        let first = first_read(&mut paced, &mut origin, BEGINNING).await;
+        assert!(
+            first > usize::try_from(FIRST_READS).unwrap(),
+            "{first} bytes"
+        );
     }
 }
