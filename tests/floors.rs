@@ -65,6 +65,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
+            "cache/disk/file.rs",
             "connection/socket.rs",
             "service/descriptors.rs",
             "service/memory.rs",

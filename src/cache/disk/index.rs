@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::file::OpenBlock;
+use super::file::{OpenBlock, Stamp};
 use super::name::{BlockName, Digest};
 use crate::cache::eviction::{Fate, Fifo};
 
@@ -39,7 +39,9 @@ struct Entry {
     /// That it takes.
     bytes: u64,
     uses: u8,
-    /// It was found right, and is kept open to be sent.
+    /// Of when it was found right, if it can be sent.
+    stamp: Option<Stamp>,
+    /// It is kept open to be sent.
     open: Option<Arc<OpenBlock>>,
 }
 
@@ -116,16 +118,21 @@ impl Index {
         })
     }
 
-    /// The file of a block, if it is kept open.
-    #[must_use]
-    pub fn opened(&self, name: &BlockName) -> Option<Arc<OpenBlock>> {
-        self.blocks.get(name)?.open.as_ref().map(Arc::clone)
+    /// The file of a block, if it is kept open, and otherwise of when it was found right.
+    ///
+    /// # Errors
+    /// There is no file; without a stamp the block has to be read first.
+    pub fn opened(&self, name: &BlockName) -> Result<Arc<OpenBlock>, Option<Stamp>> {
+        let entry = self.blocks.get(name).ok_or(None)?;
+        entry.open.as_ref().map(Arc::clone).ok_or(entry.stamp)
     }
 
-    /// Keeps the file of a block open no longer.
+    /// Keeps the file of a block open no longer, and trusts it no longer.
     #[must_use]
-    pub fn close(&mut self, name: &BlockName) -> Option<Arc<OpenBlock>> {
-        self.blocks.get_mut(name)?.open.take()
+    pub fn distrust(&mut self, name: &BlockName) -> Option<Arc<OpenBlock>> {
+        let entry = self.blocks.get_mut(name)?;
+        entry.stamp = None;
+        entry.open.take()
     }
 
     /// What of it there is and was.
@@ -165,6 +172,7 @@ impl Index {
         let entry = Entry {
             bytes,
             uses: 0,
+            stamp: None,
             open: None,
         };
         if self.blocks.insert(name, entry).is_none() {
@@ -178,12 +186,12 @@ impl Index {
     /// Keeps the file of a block open, and has others closed if there are too many, once nobody waits
     /// for the index.
     #[must_use]
-    pub fn keep_open(&mut self, name: &BlockName, open: OpenBlock) -> Vec<Arc<OpenBlock>> {
+    pub fn keep_open(&mut self, name: &BlockName, open: Arc<OpenBlock>) -> Vec<Arc<OpenBlock>> {
         let mut closed = Vec::new();
-        let open = Arc::new(open);
         let Some(entry) = self.blocks.get_mut(name) else {
             return vec![open];
         };
+        entry.stamp = Some(open.stamp());
         match entry.open.replace(open) {
             Some(before) => closed.push(before),
             None => self.opened.push_back(*name),

@@ -9,12 +9,12 @@ use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::file::{self, END_BYTES, Unreadable};
+use super::file::{self, END_BYTES, OpenBlock, Unreadable};
 use super::index::{Gone, Index, ShelfFigures, taken_by};
 use super::name::{BlockName, Digest};
 use crate::storage::Piece;
@@ -147,22 +147,32 @@ impl Shelf {
         self.index().has_any_of(object)
     }
 
-    /// Whether the file of a block is kept open.
+    /// Whether a block was found right, and can be sent.
     #[must_use]
-    pub fn is_open(&self, name: &BlockName) -> bool {
-        self.index().opened(name).is_some()
+    pub fn is_right(&self, name: &BlockName) -> bool {
+        matches!(self.index().opened(name), Ok(_) | Err(Some(_)))
     }
 
-    /// Bytes of a block, if that is open and they can be had without waiting for the disk.
+    /// Bytes of a block, if that was found right and they can be had without waiting for the disk.
     #[must_use]
     pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {
-        let open = self.index().opened(name)?;
+        let opened = self.index().opened(name);
+        let open = match opened {
+            Ok(open) => open,
+            Err(stamp) => {
+                let open = OpenBlock::again(&name.path_in(&self.folder), stamp?)?;
+                let open = Arc::new(open);
+                let closed = self.index().keep_open(name, Arc::clone(&open));
+                drop(closed);
+                open
+            }
+        };
         open.at_hand(range)
     }
 
     /// Has a block read and checked before it is at hand again.
     pub fn distrust(&self, name: &BlockName) {
-        let closed = self.index().close(name);
+        let closed = self.index().distrust(name);
         drop(closed);
     }
 
@@ -187,7 +197,7 @@ impl Shelf {
         }
         let (block, open) = read?;
         if open.can_be_sent() {
-            let closed = self.index().keep_open(name, open);
+            let closed = self.index().keep_open(name, Arc::new(open));
             drop(closed);
         }
         Ok(block)
@@ -227,7 +237,7 @@ impl Shelf {
         let can_be_sent = open.can_be_sent();
         let mut index = self.index();
         index.insert(*name, length);
-        let closed = can_be_sent.then(|| index.keep_open(name, open));
+        let closed = can_be_sent.then(|| index.keep_open(name, Arc::new(open)));
         drop(index);
         drop(closed);
         Ok(())
@@ -388,25 +398,35 @@ mod tests {
             shelf.write(&name(1, number), &block(1)).unwrap();
         }
         let open = |shelf: &Shelf| -> Vec<u64> {
-            let is_open = |&number: &u64| shelf.at_hand(&name(1, number), 0..10).is_some();
+            let is_open = |&number: &u64| shelf.index().opened(&name(1, number)).is_ok();
             (0..4).filter(is_open).collect()
+        };
+        let at_hand = |shelf: &Shelf| -> Vec<u64> {
+            let at_hand = |&number: &u64| shelf.at_hand(&name(1, number), 0..10).is_some();
+            (0..4).filter(at_hand).collect()
         };
         assert_eq!(open(&shelf), [2, 3]);
         shelf.read(&name(1, 0), 1000).unwrap();
         shelf.read(&name(1, 0), 1000).unwrap();
         assert_eq!(open(&shelf), [0, 3]);
+        // The others are opened when they are wanted, and some are closed for that.
+        assert_eq!(at_hand(&shelf), [0, 1, 2, 3]);
+        assert_eq!(open(&shelf).len(), 2);
         shelf.distrust(&name(1, 3));
-        assert_eq!(open(&shelf), [0]);
-        assert!(
-            shelf.at_hand(&name(1, 0), 0..1001).is_none(),
-            "beyond its end"
-        );
+        assert_eq!(at_hand(&shelf), [0, 1, 2]);
+        // Nor is one opened that somebody has written to since it was closed.
+        let path = name(1, 0).path_in(&folder.path().join(OURS));
+        assert!(shelf.index().opened(&name(1, 0)).is_err());
+        fs::write(&path, fs::read(&path).unwrap()).unwrap();
+        assert_eq!(at_hand(&shelf), [1, 2]);
+        let beyond = shelf.at_hand(&name(1, 1), 0..1001);
+        assert!(beyond.is_none(), "beyond its end");
         drop(shelf);
         // After a start nothing is trusted before it was read.
         let shelf = Shelf::open(folder.path(), 1 << 20, 2).unwrap();
         shelf.find_blocks(&AtomicBool::new(false)).unwrap();
-        assert_eq!(open(&shelf), Vec::<u64>::new());
+        assert_eq!(at_hand(&shelf), Vec::<u64>::new());
         shelf.read(&name(1, 1), 1000).unwrap();
-        assert_eq!(open(&shelf), [1]);
+        assert_eq!(at_hand(&shelf), [1]);
     }
 }

@@ -130,8 +130,8 @@ impl DiskTier {
 
     /// Whether a block is likely to be at hand.
     #[must_use]
-    pub fn is_open(&self, name: &BlockName) -> bool {
-        !self.rests() && self.shelf.is_open(name)
+    pub fn is_likely(&self, name: &BlockName) -> bool {
+        !self.rests() && self.shelf.is_right(name)
     }
 
     /// A block that was at hand could not be sent: it is not again before it was read and checked.

@@ -5,7 +5,7 @@
 //! cheap, so they are wanted, but not for a viewer that may have opened the film and read nothing.
 //!
 //! A connection that brought a long answer to its end had a viewer that read, and the next is most likely one
-//! too: then reads are large from the start. One that does not read ends its connection, so it has this once.
+//! too: then reads are larger from the start. One that does not read ends its connection, so it has this once.
 
 use std::future::Future;
 use std::io;
@@ -23,6 +23,10 @@ use tower_service::Service;
 /// The largest read at the beginning, in bytes. Of these one is on its way to the viewer and one
 /// waits behind it.
 const FIRST_READS: u64 = 32 * 1024;
+
+/// The same on a connection whose viewers are known to read. Two of these, and what waits with them, are
+/// still less than what a viewer may cost that reads nothing all the same.
+const PROVEN_READS: u64 = 96 * 1024;
 
 /// How long the beginning is, in bytes: more than what the sockets on the way take from us without
 /// anyone reading (about 200 KiB) with what lies between.
@@ -83,6 +87,8 @@ pub struct Paced {
     stream: TokioIo<Take<TcpStream>>,
     /// How many bytes of an answer come in small pieces.
     beginning: u64,
+    /// How small those are.
+    first_reads: u64,
     /// Bytes read since the last request was written.
     read: u64,
 }
@@ -92,6 +98,7 @@ impl Paced {
         Self {
             stream: TokioIo::new(stream.take(u64::MAX)),
             beginning,
+            first_reads: FIRST_READS,
             read: 0,
         }
     }
@@ -99,7 +106,7 @@ impl Paced {
     /// For writing a request, which comes only when the answer before was read to its end.
     fn socket(&mut self) -> TokioIo<&mut TcpStream> {
         if self.read >= LONG {
-            self.beginning = 0;
+            self.first_reads = PROVEN_READS;
         }
         self.read = 0;
         TokioIo::new(self.stream.inner_mut().get_mut())
@@ -114,7 +121,7 @@ impl Read for Paced {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let limit = if this.read < this.beginning {
-            FIRST_READS
+            this.first_reads
         } else {
             u64::MAX
         };
@@ -205,20 +212,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_begin_small_until_a_long_answer_came_to_its_end() {
+    async fn reads_begin_small_and_less_so_once_a_long_answer_came_to_its_end() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ours = TcpStream::connect(address).await.unwrap();
         let (mut origin, _) = listener.accept().await.unwrap();
         let mut paced = Paced::new(ours, BEGINNING);
         let small = usize::try_from(FIRST_READS).unwrap();
+        let proven = usize::try_from(PROVEN_READS).unwrap();
         for (answer, reads) in [
             (1000, 1000..=1000),
             (LONG - 1, small..=small),
             (LONG, small..=small),
-            (LONG - 1, small + 1..=usize::MAX),
+            (LONG - 1, small + 1..=proven),
             (1000, 1000..=1000),
-            (LONG - 1, small + 1..=usize::MAX),
+            (LONG - 1, small + 1..=proven),
         ] {
             let first = first_read(&mut paced, &mut origin, answer).await;
             assert!(reads.contains(&first), "{first} of {answer} bytes first");
