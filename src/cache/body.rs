@@ -253,7 +253,7 @@ impl BlockBody {
         let mut missing = blocks.first_missing(&self.identity, index.saturating_add(1), last);
         if let Some(disk) = self.files(wants) {
             while let Some(number) = missing
-                && disk.is_likely(&self.engine.on_disk(&self.identity, number))
+                && disk.is_likely_at_hand(&self.engine.on_disk(&self.identity, number))
             {
                 let next = number.saturating_add(1);
                 missing = blocks.first_missing(&self.identity, next, last);

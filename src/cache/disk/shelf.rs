@@ -176,7 +176,8 @@ impl Shelf {
         drop(closed);
     }
 
-    /// Reads a block of `length` bytes, which is at hand then. One that is not there after all, or not right, is forgotten.
+    /// Reads a block of `length` bytes, which is at hand then. One that is not there after all, or not
+    /// right, is forgotten.
     ///
     /// # Errors
     /// [`Unreadable`]; it has to come from its origin then.

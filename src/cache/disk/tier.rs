@@ -130,7 +130,7 @@ impl DiskTier {
 
     /// Whether a block is likely to be at hand.
     #[must_use]
-    pub fn is_likely(&self, name: &BlockName) -> bool {
+    pub fn is_likely_at_hand(&self, name: &BlockName) -> bool {
         !self.rests() && self.shelf.is_right(name)
     }
 
