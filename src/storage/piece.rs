@@ -1,5 +1,6 @@
 //! Bytes of a body where they lie: in memory, or in a file that the kernel can send by itself.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -8,9 +9,10 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// How far apart the bytes lie that are looked for in the page cache: it takes and gives up memory in
-/// parts that are seldom smaller while they are used alike.
-const STEP: u64 = 64 * 1024;
+/// How far apart the bytes lie that are looked for in the page cache. It takes memory in parts that begin
+/// at multiples of their size, as large as what was written at once, and gives up those that were taken
+/// or used together at about the same time.
+const STEP: u64 = 256 * 1024;
 
 /// The next bytes of a body.
 #[derive(Debug, Clone)]
@@ -27,6 +29,16 @@ pub struct FilePart {
     file: Arc<File>,
     position: u64,
     length: usize,
+    twin: Option<Arc<dyn Twin>>,
+}
+
+/// What has the bytes of a file in memory too.
+pub trait Twin: Debug + Send + Sync {
+    /// Bytes at these positions of the file, with memory of their own.
+    fn copy(&self, range: Range<u64>) -> Option<Bytes>;
+
+    /// The file could not be sent.
+    fn file_failed(&self);
 }
 
 impl Piece {
@@ -101,7 +113,31 @@ impl FilePart {
             file,
             position,
             length,
+            twin: None,
         }
+    }
+
+    /// The same, whose bytes are in memory too, for when the file cannot be sent.
+    #[must_use]
+    pub fn with_twin(self, twin: Arc<dyn Twin>) -> Self {
+        Self {
+            twin: Some(twin),
+            ..self
+        }
+    }
+
+    /// Where its bytes are as well.
+    #[must_use]
+    pub fn twin(&self) -> Option<&dyn Twin> {
+        self.twin.as_deref()
+    }
+
+    /// Its bytes out of memory, with memory of their own, if they are there.
+    #[must_use]
+    pub fn copy(&self) -> Option<Bytes> {
+        let length = u64::try_from(self.length).ok()?;
+        let end = self.position.checked_add(length)?;
+        self.twin.as_ref()?.copy(self.position..end)
     }
 
     fn advance(&mut self, length: usize) {
@@ -139,10 +175,17 @@ impl FilePart {
 /// there tells. False where the system or the file system does not tell.
 #[must_use]
 pub fn in_page_cache(file: &File, bytes: Range<u64>) -> bool {
-    let last = bytes.end.saturating_sub(1);
-    let begin = usize::try_from(STEP).unwrap_or(usize::MAX);
-    let mut at = bytes.clone().step_by(begin).chain([last]);
-    bytes.is_empty() || at.all(|at| read_now(file, at, &mut [0]).is_ok_and(|read| read == 1))
+    let mut at = bytes.start;
+    while at < bytes.end {
+        let next = (at / STEP).saturating_add(1).saturating_mul(STEP);
+        let end = next.min(bytes.end);
+        // The last, so that nothing is missing behind it either.
+        if !read_now(file, end.saturating_sub(1), &mut [0]).is_ok_and(|read| read == 1) {
+            return false;
+        }
+        at = end;
+    }
+    true
 }
 
 /// Bytes of a file, if they can be had without waiting for the disk.

@@ -5,7 +5,7 @@
 //! was cut, written half, overwritten, renamed or copied from elsewhere is no block.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -165,14 +165,36 @@ fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result
     let mut crc = crc32fast::Hasher::new();
     let mut length = 0_u64;
     for piece in pieces {
-        file.write_all(piece)?;
         crc.update(piece);
         length = length.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
     }
     let end = end(name, length);
     crc.update(&end);
-    file.write_all(&[end, crc.finalize().to_le_bytes().to_vec()].concat())?;
+    let sum = crc.finalize().to_le_bytes();
+    let parts = pieces.iter().map(Bytes::as_ref).chain([&end[..], &sum[..]]);
+    write_at_once(&mut file, parts)?;
     Ok((file, length))
+}
+
+/// Writes parts as if they were one. The page cache takes memory in parts as large as what it is given at
+/// once, if the file system lets it, and sending a file costs by the part.
+fn write_at_once<'a>(
+    file: &mut impl Write,
+    parts: impl Iterator<Item = &'a [u8]>,
+) -> io::Result<()> {
+    let mut slices: Vec<_> = parts.map(IoSlice::new).collect();
+    let mut left = &mut slices[..];
+    // Drops what is empty in front, so that no write tells that nothing was written.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads a block of `length` bytes.
