@@ -1,5 +1,6 @@
 //! One block: bytes that can be read while others still come, and who waits for them.
 
+use std::ops::Range;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,8 @@ struct State<E> {
     waiting: Vec<Waker>,
     uses: u8,
     was_read: bool,
+    /// The disk had no time for it.
+    was_refused: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,7 @@ impl<E: Clone> Block<E> {
                 waiting: Vec::new(),
                 uses: 0,
                 was_read: false,
+                was_refused: false,
             }),
         }
     }
@@ -108,6 +112,27 @@ impl<E: Clone> Block<E> {
             .iter()
             .map(|(_, piece)| piece.clone())
             .collect()
+    }
+
+    /// Takes note of whether the disk had time to take it, and tells whether it had none before.
+    pub fn refused(&self, was_refused: bool) -> bool {
+        std::mem::replace(&mut lock(&self.state).was_refused, was_refused)
+    }
+
+    /// A copy of these bytes, if they are here.
+    #[must_use]
+    pub fn copy(&self, range: Range<usize>) -> Option<Bytes> {
+        let state = lock(&self.state);
+        if range.end > state.filled || range.is_empty() {
+            return None;
+        }
+        let mut copied = BytesMut::with_capacity(range.len());
+        for (begin, piece) in &state.pieces {
+            let first = range.start.saturating_sub(*begin).min(piece.len());
+            let end = range.end.saturating_sub(*begin).min(piece.len());
+            copied.extend_from_slice(piece.get(first..end)?);
+        }
+        Some(copied.freeze())
     }
 
     /// Whether bytes from `offset` on are here already.

@@ -159,31 +159,29 @@ impl BlockBody {
     }
 
     /// The disk, for whoever can send files.
-    fn files(&self, wants: Wants) -> Option<&DiskTier> {
-        let disk = self.engine.disk.as_deref();
+    fn files(&self, wants: Wants) -> Option<&Arc<DiskTier>> {
+        let disk = self.engine.disk.as_ref();
         disk.filter(|_| wants == Wants::Pieces && !self.has_failed_file)
     }
 
-    /// Bytes of a block that is not in memory, as they lie on disk.
-    fn on_disk(&self, index: u64, wants: Wants) -> Option<Piece> {
+    /// Bytes of the block of the next byte, if they leave from its file.
+    fn in_file(&self, index: u64, wants: Wants) -> Option<Piece> {
         let disk = self.files(wants)?;
-        let blocks = &self.engine.blocks;
-        // What is in memory, or on its way there, is had from there.
-        blocks.first_missing(&self.identity, index, index)?;
-        let begin = index.saturating_mul(blocks.block_size());
-        let end = begin.saturating_add(blocks.block_size());
+        let size = self.engine.blocks.block_size();
+        let begin = index.saturating_mul(size);
+        let end = begin.saturating_add(size);
         let end = end
             .min(self.last.saturating_add(1))
             .min(self.next.saturating_add(MOST_AT_HAND));
         let range = self.next.saturating_sub(begin)..end.saturating_sub(begin);
-        disk.at_hand(&self.engine.on_disk(&self.identity, index), range)
+        self.engine.in_file(disk, &self.identity, index, range)
     }
 
     /// Goes to the block of the next byte, or hands bytes of it out if they lie on disk.
     fn enter(&mut self, wants: Wants) -> Option<Piece> {
         let size = self.engine.blocks.block_size();
         let index = self.next / size;
-        if let Some(piece) = self.on_disk(index, wants) {
+        if let Some(piece) = self.in_file(index, wants) {
             self.found_file(index);
             self.interest = None;
             self.fetch_ahead(index, wants);
@@ -211,7 +209,10 @@ impl BlockBody {
         let blocks = Arc::clone(&self.engine.blocks);
         let found = blocks.find(&self.identity, self.identity.length(), index, most);
         let (block, how) = match found {
-            Found::Ready(block) => (block, BlockFound::InMemory),
+            Found::Ready(block) => {
+                self.engine.offer_again(&self.identity, index, &block);
+                (block, BlockFound::InMemory)
+            }
             Found::Coming(block, interest) => {
                 self.interest = Some(interest);
                 (block, BlockFound::Coming)
@@ -340,7 +341,7 @@ impl BlockBody {
                     let Some(block) = awaited.take().or_else(|| block.upgrade()) else {
                         // It had to go before its viewer was done: there are more viewers than room.
                         let index = *index;
-                        if let Some(piece) = self.on_disk(index, wants) {
+                        if let Some(piece) = self.in_file(index, wants) {
                             self.found_file(index);
                             return Poll::Ready(Some(Ok(self.hand_out(piece))));
                         }

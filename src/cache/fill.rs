@@ -169,9 +169,7 @@ impl Engine {
     /// Hands complete blocks on to the disk, if there is one.
     fn keep_on_disk(&self, identity: &ObjectIdentity, run: &mut BlockRun) {
         for (number, block) in run.take_completed() {
-            if let Some(disk) = &self.disk {
-                disk.keep(self.on_disk(identity, number), block.pieces());
-            }
+            self.offer(identity, number, &block);
         }
     }
 

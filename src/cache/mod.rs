@@ -20,6 +20,7 @@ pub mod engine;
 pub mod eviction;
 mod fill;
 pub mod identity;
+mod in_file;
 mod losses;
 mod past;
 pub mod reader;

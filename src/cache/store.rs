@@ -161,6 +161,16 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
         Found::Begun(first, interest, run)
     }
 
+    /// A block that is there or on its way, without asking for it.
+    #[must_use]
+    pub fn peek(&self, object: &O, index: u64) -> Option<Arc<Block<E>>> {
+        let key = BlockKey {
+            object: object.clone(),
+            index,
+        };
+        lock(&self.inner).blocks.get(&key).map(Arc::clone)
+    }
+
     /// The number of the first block from `index` to `last` that is neither there nor on its way.
     #[must_use]
     pub fn first_missing(&self, object: &O, index: u64, last: u64) -> Option<u64> {

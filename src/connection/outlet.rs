@@ -36,7 +36,6 @@ use super::queue::Queue;
 use super::socket::{is_of_socket, poll_begin, poll_send_file};
 use super::turn::Turn;
 use crate::storage::Piece;
-use crate::storage::piece::FilePart;
 
 /// Pieces that one call to the kernel takes: more than lie in a window when they are as small as an
 /// origin's answer comes in.
@@ -190,8 +189,8 @@ impl Outlet {
     }
 
     /// Whether an answer that is queued to its end can be left to us: nothing of it has been written,
-    /// its head neither, and none of it lies in a file, which may fail. Not the last of a connection: after that the server reads no more, and so
-    /// would not notice that its viewer leaves.
+    /// its head neither, and none of it is in a file alone, which may fail. Not the last of a connection:
+    /// after that the server reads no more, and so would not notice that its viewer leaves.
     #[must_use]
     pub fn can_see_off(&self) -> bool {
         let sending = self.sending.borrow();
@@ -293,7 +292,7 @@ impl Outlet {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => sending.rest_of_head = Bytes::copy_from_slice(head),
         }
-        if sending.leaving.is_some() {
+        if sending.leaving.is_some() && self.poll_drain(sending, cx)?.is_pending() {
             // Nobody is left who could give it back while the viewer takes its time.
             sending.queue.gather();
         }
@@ -304,10 +303,8 @@ impl Outlet {
     fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         sending.file_failed = None;
         while !sending.rest_of_head.is_empty() || !sending.queue.is_empty() {
-            if sending.rest_of_head.is_empty()
-                && let Some(part) = sending.queue.file().cloned()
-            {
-                let Some(taken) = ready!(self.poll_file(sending, cx, &part))? else {
+            if sending.rest_of_head.is_empty() && sending.queue.file().is_some() {
+                let Some(taken) = ready!(self.poll_file(sending, cx))? else {
                     return Poll::Ready(Ok(()));
                 };
                 sending.took(taken);
@@ -350,15 +347,24 @@ impl Outlet {
         self.account(sending, cx, written)
     }
 
-    /// One call: as much of the file in front of the queue as one call takes; `None` if it failed.
+    /// One call: as much of the file in front of the queue as one call takes; `None` if it failed, and
+    /// its bytes are not in memory.
     fn poll_file(
         &self,
         sending: &mut Sending,
         cx: &mut Context<'_>,
-        part: &FilePart,
     ) -> Poll<io::Result<Option<usize>>> {
+        let Some(part) = sending.queue.file() else {
+            return Poll::Ready(Ok(Some(0)));
+        };
         match poll_send_file(&sending.stream, cx, part) {
             Poll::Ready(Err(error)) if !is_of_socket(&error) => {
+                if sending.queue.do_without_file() {
+                    log::warn!(
+                        "a block on disk could not be sent, and leaves from memory: {error}"
+                    );
+                    return Poll::Ready(Ok(Some(0)));
+                }
                 sending.file_failed = Some(error);
                 Poll::Ready(Ok(None))
             }

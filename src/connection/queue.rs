@@ -30,10 +30,13 @@ impl Queue {
         self.bytes == 0
     }
 
-    /// Whether none of it lies in a file.
+    /// Whether all of it is in memory, what lies in files too: none of it may have to be asked for again.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        let in_memory = |piece: &Piece| matches!(piece, Piece::Memory(_));
+        let in_memory = |piece: &Piece| match piece {
+            Piece::Memory(_) => true,
+            Piece::File(part) => part.twin().is_some(),
+        };
         self.pieces.iter().all(in_memory)
     }
 
@@ -53,7 +56,24 @@ impl Queue {
         }
     }
 
-    /// What is in memory, up to the first file.
+    /// The file in front cannot be sent: takes its bytes out of memory, and tells whether they are there.
+    pub fn do_without_file(&mut self) -> bool {
+        let Some(Piece::File(part)) = self.pieces.front_mut() else {
+            return false;
+        };
+        let Some(bytes) = part.copy() else {
+            return false;
+        };
+        if let Some(twin) = part.twin() {
+            twin.file_failed();
+        }
+        if let Some(front) = self.pieces.front_mut() {
+            *front = bytes.into();
+        }
+        true
+    }
+
+    /// What is to be sent from memory, up to the first file.
     pub fn in_memory(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces.iter().map_while(|piece| match piece {
             Piece::Memory(bytes) => Some(bytes.as_ref()),
@@ -85,9 +105,13 @@ impl Queue {
         for piece in self.pieces.drain(..) {
             match piece {
                 Piece::Memory(bytes) => copied.extend_from_slice(&bytes),
-                Piece::File(_) => {
+                Piece::File(part) => {
+                    if let Some(bytes) = part.copy() {
+                        copied.extend_from_slice(&bytes);
+                        continue;
+                    }
                     gathered.push_back(copied.split().freeze().into());
-                    gathered.push_back(piece);
+                    gathered.push_back(Piece::File(part));
                 }
             }
         }
@@ -106,11 +130,14 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use bytes::Bytes;
 
     use super::*;
+    use crate::storage::piece::Twin;
 
     /// Two pieces in memory, a file of ten bytes, and one more.
     fn mixed() -> Queue {
@@ -141,6 +168,58 @@ mod tests {
         assert!(queue.is_in_memory());
         queue.advance(2);
         assert!(queue.is_empty() && front(&queue).is_empty());
+    }
+
+    /// The bytes of a file, in memory too.
+    #[derive(Debug, Default)]
+    struct Digits(AtomicBool);
+
+    impl Twin for Digits {
+        fn copy(&self, range: Range<u64>) -> Option<Bytes> {
+            Some(
+                range
+                    .map(|at| b'0' + u8::try_from(at % 10).unwrap())
+                    .collect(),
+            )
+        }
+
+        fn file_failed(&self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_a_file_and_memory_have_comes_from_memory_when_the_file_cannot_be_sent() {
+        let digits = Arc::new(Digits::default());
+        let mut queue = Queue::default();
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let part = FilePart::new(file, 5, 10).with_twin(Arc::<Digits>::clone(&digits));
+        queue.push(Bytes::from_static(b"ab").into());
+        queue.push(Piece::File(part));
+        assert!(queue.is_in_memory(), "nothing has to be asked for again");
+        assert!(!queue.do_without_file(), "it is not in front");
+        queue.advance(4);
+        assert!(queue.file().is_some());
+        assert!(queue.do_without_file() && digits.0.load(Ordering::Relaxed));
+        assert_eq!((queue.len(), front(&queue)), (8, b"78901234".to_vec()));
+        // Without a twin there is no way but to ask for it again.
+        let mut queue = mixed();
+        queue.advance(4);
+        assert!(!queue.is_in_memory() && !queue.do_without_file());
+        assert!(queue.file().is_some());
+    }
+
+    #[test]
+    fn what_a_file_and_memory_have_is_gathered_too() {
+        let digits = Arc::new(Digits::default());
+        let mut queue = Queue::default();
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let part = FilePart::new(file, 5, 10).with_twin(digits);
+        queue.push(Bytes::from_static(b"ab").into());
+        queue.push(Piece::File(part));
+        queue.gather();
+        assert!(queue.file().is_none());
+        assert_eq!((queue.len(), front(&queue)), (12, b"ab5678901234".to_vec()));
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
+use std::thread;
 
 use rustix::fs::{Advice, fadvise};
 
-use crate::support::disk::{blocks, folder, hardly_in_memory, read, until_on_disk};
+use crate::support::disk::{
+    blocks, folder, hardly_in_memory, on_disk, read, until_on_disk, written,
+};
 use crate::support::{Client, Response, TestS3, TestService, content, in_time, until};
 
 const KIB: usize = 1024;
@@ -210,4 +213,78 @@ async fn what_its_first_bytes_say_is_told_of_an_object_that_is_sent_from_files()
         assert!(film[begin..].starts_with(&answer.body), "{range}");
     }
     assert!(read(&service, "at_hand").await > at_hand);
+}
+
+#[tokio::test]
+async fn what_is_in_memory_too_leaves_from_its_file_unless_it_is_small() {
+    let s3 = TestS3::embedded().await;
+    let folder = folder();
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    let service = TestService::with(&s3, |config| {
+        on_disk(folder.path())(config);
+        config.cache.block_size = 128 * 1024;
+    })
+    .await;
+    until_on_disk(&service, "/film.mp4", BLOCKS).await;
+    let film = content(1, LENGTH);
+    // Of one block, so that it is counted once.
+    for (length, uses) in [(2, 0.0), (16 * KIB, 0.0), (60 * KIB, 1.0), (128 * KIB, 1.0)] {
+        let before = read(&service, "at_hand").await;
+        let answer = part(&service, 256 * KIB, 256 * KIB + length - 1).await;
+        assert!(answer.body == film[256 * KIB..256 * KIB + length]);
+        let at_hand = read(&service, "at_hand").await - before;
+        assert!(
+            (at_hand - uses).abs() < 0.5,
+            "{length}: {at_hand} from files"
+        );
+    }
+    // What harms the files costs nothing.
+    for block in blocks(folder.path()) {
+        File::options()
+            .write(true)
+            .open(block)
+            .unwrap()
+            .set_len(7)
+            .unwrap();
+    }
+    let calls = service.s3_calls("GetObject").await;
+    for (first, last) in [(0, LENGTH - 1), (5000, 64_000)] {
+        let answer = part(&service, first, last).await;
+        assert!(answer.body == film[first..=last], "{first}-{last}");
+    }
+    assert!((service.s3_calls("GetObject").await - calls).abs() < 0.5);
+}
+
+#[tokio::test]
+async fn what_a_busy_disk_has_no_time_for_is_written_when_it_is_used_again() {
+    let s3 = TestS3::embedded().await;
+    let folder = folder();
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    let ours = folder.path().join("s3reel-blocks-1");
+    fs::create_dir(&ours).unwrap();
+    // The first block goes into a pipe, where its writer waits until somebody reads.
+    let gate = ours.join("unfinished-0");
+    let made = std::process::Command::new("mkfifo").arg(&gate).status();
+    assert!(made.unwrap().success());
+    let service = TestService::with(&s3, |config| {
+        on_disk(folder.path())(config);
+        config.cache.block_size = 128 * 1024;
+    })
+    .await;
+    let film = content(1, LENGTH);
+    assert!(service.get("/film.mp4", &[]).await.body == film);
+    until("the disk is behind", async || {
+        written(&service, "dropped").await >= 10.0
+    })
+    .await;
+    let calls = service.s3_calls("GetObject").await;
+    let opened = thread::spawn(move || {
+        let mut bytes = vec![0; 128 * KIB];
+        File::open(gate).unwrap().read_exact(&mut bytes).unwrap();
+    });
+    // The pipe is no block, but the others are.
+    until_on_disk(&service, "/film.mp4", BLOCKS - 1.0).await;
+    opened.join().unwrap();
+    assert!((service.s3_calls("GetObject").await - calls).abs() < 0.5);
+    assert!(service.get("/film.mp4", &[]).await.body == film);
 }

@@ -174,8 +174,9 @@ impl DiskTier {
         resting.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Has a block written some time, if there is nothing more urgent.
-    pub fn keep(&self, name: BlockName, pieces: Vec<Bytes>) {
+    /// Has a block written some time; false if there is no time for it.
+    #[must_use]
+    pub fn keep(&self, name: BlockName, pieces: Vec<Bytes>) -> bool {
         let number = self.handed.fetch_add(1, Ordering::Relaxed);
         let work = Waiting {
             number,
@@ -183,9 +184,14 @@ impl DiskTier {
             pieces,
         };
         let sent = self.work.as_ref().map(|queue| queue.try_send(work));
-        if let Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) = sent {
+        let is_full = matches!(
+            sent,
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))
+        );
+        if is_full {
             self.metrics.disk_written("dropped");
         }
+        !is_full
     }
 
     /// Forgets all blocks of an object, those that wait to be written too. Their files are there until

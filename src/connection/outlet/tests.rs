@@ -5,6 +5,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::storage::piece::FilePart;
 
 /// An outlet whose socket is full, the other side of it, and what it is full of.
 async fn full() -> (Outlet, TcpStream, Vec<u8>) {
