@@ -2,16 +2,16 @@
 //!
 //! The HTTP server copies every piece of a body into a buffer of its own and writes that, 32 KiB at
 //! a time. So bodies of objects go past it: the server is told of an answer whose end it need not
-//! know, it writes the head, and the body hands its pieces to the [`Outlet`], which sends them as
-//! they lie in memory, many with one call, or in a file. The head waits for the first pieces and leaves with them. A short
-//! body that is queued to its end before its head leaves is over for the server: the outlet sees it
+//! know, it writes a head with hardly any fields, and the body hands its pieces to the [`Outlet`],
+//! which adds the fields to the head, and sends the pieces as they lie in memory, many with one call,
+//! or in a file. The head waits for the first pieces and leaves with them. A short body that is queued to its end before its head leaves is over for the server: the outlet sees it
 //! off ([`Leaving`]), so that a short answer costs one round of the server and not three.
 //!
 //! This holds what it promises only while the server does as follows, which tests pin:
 //!
 //! - it asks a body for its first piece before it writes the head, or writes it to its end first;
 //! - between the handler's end and that first piece it writes nothing;
-//! - it hands all it has to `poll_write`, an older answer's end and then the head, and calls
+//! - it hands all it has to `poll_write`, an older answer's end and then the whole head, and calls
 //!   `poll_flush` when all was accepted;
 //! - it calls `poll_flush` as long as that says that it is not ready, also when it has nothing of its
 //!   own to write, and does not end the connection before;
@@ -51,6 +51,8 @@ pub struct Outlet {
 struct Sending {
     stream: TcpStream,
     head: Head,
+    /// Field lines that the head is to have besides those that the server writes.
+    fields: Vec<u8>,
     /// The rest of a head that was accepted and not taken.
     rest_of_head: Bytes,
     /// Bytes of body, in order.
@@ -104,6 +106,7 @@ impl Outlet {
             sending: RefCell::new(Sending {
                 stream,
                 head: Head::Awaited,
+                fields: Vec::new(),
                 rest_of_head: Bytes::new(),
                 queue: Queue::default(),
                 taken: 0,
@@ -182,10 +185,13 @@ impl Outlet {
         }
     }
 
-    /// An answer is handed to the server now, whose body comes this way: its head comes first. Not
-    /// sooner, since the end of the answer before may leave while this one is made.
-    pub fn expect_head(&self) {
-        self.sending.borrow_mut().head = Head::Awaited;
+    /// An answer is handed to the server now, whose body comes this way: its head comes first, to which
+    /// these field lines belong. Not sooner, since the end of the answer before may leave while this one
+    /// is made.
+    pub fn expect_head(&self, fields: Vec<u8>) {
+        let mut sending = self.sending.borrow_mut();
+        sending.head = Head::Awaited;
+        sending.fields = fields;
     }
 
     /// Whether an answer that is queued to its end can be left to us: nothing of it has been written,
@@ -235,6 +241,13 @@ impl Outlet {
         }
         // Of the answer before.
         ready!(self.poll_drain(&mut sending, cx))?;
+        if sending.head == Head::Awaited
+            && let Some((head, end)) = sending.take_fields(bytes)
+        {
+            sending.head = Head::Leaving;
+            sending.rest_of_head = [head, &end].concat().into();
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if sending.head == Head::Awaited {
             sending.head = Head::Leaving;
         }
@@ -283,14 +296,18 @@ impl Outlet {
         head: &[u8],
     ) -> Poll<io::Result<usize>> {
         sending.head = Head::Out;
-        match self.poll_write_vectored(sending, cx, head) {
-            Poll::Ready(Ok(taken)) => {
-                let of_head = taken.min(head.len());
-                sending.took(taken.saturating_sub(of_head));
-                sending.rest_of_head = Bytes::copy_from_slice(head.get(of_head..).unwrap_or(&[]));
-            }
+        let (begin, end) = sending.take_fields(head).unwrap_or((head, Vec::new()));
+        let length = begin.len().saturating_add(end.len());
+        let taken = match self.poll_write_vectored(sending, cx, [begin, &end]) {
+            Poll::Ready(Ok(taken)) => taken,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => sending.rest_of_head = Bytes::copy_from_slice(head),
+            Poll::Pending => 0,
+        };
+        sending.took(taken.saturating_sub(length));
+        if taken < length {
+            let mut rest = Bytes::from([begin, &end].concat());
+            rest.advance(taken);
+            sending.rest_of_head = rest;
         }
         if sending.leaving.is_some() && self.poll_drain(sending, cx)?.is_pending() {
             // Nobody is left who could give it back while the viewer takes its time.
@@ -311,7 +328,7 @@ impl Outlet {
                 continue;
             }
             let head = sending.rest_of_head.clone();
-            let taken = ready!(self.poll_write_vectored(sending, cx, &head))?;
+            let taken = ready!(self.poll_write_vectored(sending, cx, [&head, &[]]))?;
             let of_head = taken.min(head.len());
             sending.rest_of_head.advance(of_head);
             sending.took(taken.saturating_sub(of_head));
@@ -324,10 +341,10 @@ impl Outlet {
         &self,
         sending: &mut Sending,
         cx: &mut Context<'_>,
-        head: &[u8],
+        head: [&[u8]; 2],
     ) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let parts = std::iter::once(head).chain(sending.queue.in_memory());
+        let parts = head.into_iter().chain(sending.queue.in_memory());
         let parts = parts.filter(|part| !part.is_empty());
         let mut count = 0;
         for (slice, part) in slices.iter_mut().zip(parts) {
@@ -405,6 +422,18 @@ impl Outlet {
 }
 
 impl Sending {
+    /// What the head that the server writes ends with becomes: what is before its last line, and our
+    /// fields with that. `None` if there are none, or `bytes` are of another answer.
+    fn take_fields<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
+        let head = bytes.strip_suffix(b"\r\n")?;
+        if self.fields.is_empty() || !head.ends_with(b"\r\n") {
+            return None;
+        }
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.extend_from_slice(b"\r\n");
+        Some((head, fields))
+    }
+
     /// The kernel took `length` bytes of what is queued.
     fn took(&mut self, length: usize) {
         self.queue.advance(length);

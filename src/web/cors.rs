@@ -1,10 +1,9 @@
 //! Cross-origin reads (the Fetch standard's CORS protocol).
 
 use actix_http::{HttpMessage as _, Request};
-use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, ORIGIN};
 
-use super::fields::fixed;
+use super::head::Head;
 
 /// Which pages of other origins may read answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,46 +61,37 @@ impl CorsPolicy {
     }
 
     /// Adds the fields that every answer carries.
-    pub fn apply(&self, request: &Request, builder: &mut HttpResponseBuilder) {
+    pub fn apply(&self, request: &Request, head: &mut Head) {
         match self {
             Self::Off => {}
             Self::Any => {
-                builder
-                    .insert_header(fixed(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-                    .insert_header(fixed(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_FIELDS))
-                    .insert_header(fixed(header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"));
+                head.fixed(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
+                    .fixed(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_FIELDS)
+                    .fixed(header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
             }
             Self::Listed(_) => {
                 // Also without a match: a cache must not give one page's answer to another.
-                builder.insert_header(fixed(header::VARY, "Origin"));
+                head.fixed(header::VARY, "Origin");
                 if let Some(origin) = self.listed_origin(request) {
-                    builder
-                        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin))
-                        .insert_header(fixed(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"))
-                        .insert_header(fixed(
-                            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                            EXPOSED_FIELDS,
-                        ));
+                    head.text(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+                        .fixed(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
+                        .fixed(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_FIELDS);
                 }
             }
         }
     }
 
     /// Adds the fields that a preflight asks for, if its origin may ask at all.
-    pub fn apply_preflight(&self, request: &Request, builder: &mut HttpResponseBuilder) {
+    pub fn apply_preflight(&self, request: &Request, head: &mut Head) {
         let allowed = match self {
             Self::Off => false,
             Self::Any => true,
             Self::Listed(_) => self.listed_origin(request).is_some(),
         };
         if allowed {
-            builder
-                .insert_header(fixed(
-                    header::ACCESS_CONTROL_ALLOW_METHODS,
-                    "GET, HEAD, OPTIONS",
-                ))
-                .insert_header(fixed(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_FIELDS))
-                .insert_header(fixed(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS));
+            head.fixed(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
+                .fixed(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_FIELDS)
+                .fixed(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
         }
     }
 

@@ -3,16 +3,16 @@
 //! Safari's probe and HTTP/1.0 tools want to read that the connection stays, although in HTTP/1.1
 //! it goes without saying. actix-http writes `Connection` itself, on HTTP/1.1 only to close or
 //! upgrade, and drops one that a handler inserts. The reason phrase is the one text of the head
-//! that it writes as it is given, so ours carries the field line. This is the only place that
-//! knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
+//! that it writes as it is given, so ours carries the field line, where we do not write the fields
+//! ourselves. This is the only place that knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
 
 use std::time::Duration;
 
 use actix_http::{HttpMessage as _, Request};
-use actix_web::HttpResponseBuilder;
-use actix_web::http::header::{HeaderValue, UPGRADE};
+use actix_web::http::header::UPGRADE;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 
+use super::head::Head;
 use super::{extract, fields};
 use crate::telemetry::Phase;
 
@@ -43,31 +43,29 @@ pub fn connection_after(request: &Request, phase: Phase) -> Connection {
 
 /// The value of `Keep-Alive`, for connections that stay open for so long.
 #[must_use]
-pub fn field_value(keep_alive: Duration) -> HeaderValue {
+pub fn field_value(keep_alive: Duration) -> String {
     // Rounded up: a viewer that trusted "0" would never use the connection again.
     let seconds = keep_alive.as_millis().div_ceil(1000);
-    fields::written(format_args!("timeout={seconds}"))
+    format!("timeout={seconds}")
 }
 
 /// Writes the two fields, or `Connection: close`.
 pub fn tell(
-    builder: &mut HttpResponseBuilder,
+    head: &mut Head,
     request: &Request,
     status: StatusCode,
     connection: Connection,
-    keep_alive: &HeaderValue,
+    keep_alive: &str,
 ) {
     match connection {
         Connection::Closed => {
-            builder.force_close();
+            head.close();
         }
         Connection::Kept => {
-            builder.insert_header((fields::KEEP_ALIVE, keep_alive.clone()));
+            head.text(fields::KEEP_ALIVE, keep_alive);
             // On HTTP/1.0 the encoder writes the field by itself.
-            if request.version() == Version::HTTP_11
-                && let Some(reason) = reason_and_field(status)
-            {
-                builder.reason(reason);
+            if request.version() == Version::HTTP_11 {
+                head.keep(reason_and_field(status));
             }
         }
     }

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod entry;
 pub mod extract;
 mod fields;
+mod head;
 pub mod keep_alive;
 pub mod multipart;
 pub mod object_body;
@@ -28,8 +29,6 @@ pub mod viewer_address;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-
-use actix_web::http::header::HeaderValue;
 
 use crate::cache::engine::Tiers;
 use crate::object::mount::Routes;
@@ -118,5 +117,5 @@ pub struct Worker {
     /// Watches over viewers that take nothing.
     pub pauses: Rc<Pauses>,
     /// What answers say about connections that stay open; see [`keep_alive::field_value`].
-    pub keep_alive: HeaderValue,
+    pub keep_alive: String,
 }

@@ -1,10 +1,9 @@
 //! The fields of an object answer: an allow-list of what S3 stores, and what we always say.
 
-use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, HeaderName};
 
 use super::admission::{Audience, private};
-use super::fields::{fixed, written};
+use super::head::Head;
 use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
@@ -27,39 +26,38 @@ pub struct Caching<'a> {
 /// Fields of 200 and 206 that describe the object, whose own type this is; the answer's
 /// `Content-Type` may be another, for several parts.
 pub fn describe(
-    builder: &mut HttpResponseBuilder,
+    head: &mut Head,
     representation: &Representation,
     caching: Caching<'_>,
     content_type: &str,
     now: HttpDate,
 ) {
-    validate(builder, representation, caching);
+    validate(head, representation, caching);
     if let Some(modified) = representation.validators.last_modified {
-        last_modified(builder, modified, now);
+        last_modified(head, modified, now);
     }
     insert(
-        builder,
+        head,
         header::CONTENT_ENCODING,
         representation.content_encoding.as_ref(),
     );
     insert(
-        builder,
+        head,
         header::CONTENT_LANGUAGE,
         representation.content_language.as_ref(),
     );
     let disposition = representation.content_disposition.as_ref();
     if media_type::is_active(content_type) {
-        builder
-            .insert_header(fixed(header::CONTENT_SECURITY_POLICY, SANDBOX))
-            .insert_header((header::CONTENT_DISPOSITION, as_attachment(disposition)));
+        head.fixed(header::CONTENT_SECURITY_POLICY, SANDBOX)
+            .text(header::CONTENT_DISPOSITION, &as_attachment(disposition));
     } else {
-        insert(builder, header::CONTENT_DISPOSITION, disposition);
+        insert(head, header::CONTENT_DISPOSITION, disposition);
     }
 }
 
 /// Where an answer comes from (RFC 9211), and how old what it says of the object is (RFC 9111
 /// section 5.1); nothing where there is no cache.
-pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
+pub fn tell_cache(head: &mut Head, served: Served) {
     let what = match served.source {
         Source::Origin => return,
         Source::Kept => "s3reel; hit",
@@ -68,56 +66,52 @@ pub fn tell_cache(builder: &mut HttpResponseBuilder, served: Served) {
         Source::Joined => "s3reel; fwd=miss; collapsed",
         Source::PassedBy => "s3reel; fwd=bypass",
     };
-    builder.insert_header(fixed(header::CACHE_STATUS, what));
+    head.fixed(header::CACHE_STATUS, what);
     let is_kept = matches!(served.source, Source::Kept);
     if is_kept {
         let seconds = served.age.as_secs();
-        builder.insert_header((header::AGE, written(format_args!("{seconds}"))));
+        head.written(header::AGE, format_args!("{seconds}"));
     }
 }
 
 /// Fields of 304: validators and caching (RFC 9110 section 15.4.5), the date only when there is no
 /// tag.
 pub fn revalidate(
-    builder: &mut HttpResponseBuilder,
+    head: &mut Head,
     representation: &Representation,
     caching: Caching<'_>,
     now: HttpDate,
 ) {
-    validate(builder, representation, caching);
+    validate(head, representation, caching);
     let validators = &representation.validators;
     if let (None, Some(modified)) = (&validators.etag, validators.last_modified) {
-        last_modified(builder, modified, now);
+        last_modified(head, modified, now);
     }
 }
 
 /// Never later than the answer's own `Date` (RFC 9110 section 8.8.2.1): S3's clock may be ahead of
 /// ours.
-fn last_modified(builder: &mut HttpResponseBuilder, modified: HttpDate, now: HttpDate) {
+fn last_modified(head: &mut Head, modified: HttpDate, now: HttpDate) {
     let modified = modified.min(now);
-    builder.insert_header((header::LAST_MODIFIED, written(format_args!("{modified}"))));
+    head.written(header::LAST_MODIFIED, format_args!("{modified}"));
 }
 
-fn validate(
-    builder: &mut HttpResponseBuilder,
-    representation: &Representation,
-    caching: Caching<'_>,
-) {
+fn validate(head: &mut Head, representation: &Representation, caching: Caching<'_>) {
     if let Some(etag) = &representation.validators.etag {
-        builder.insert_header((header::ETAG, etag.as_str()));
+        head.text(header::ETAG, etag.as_str());
     }
     let stored = representation.cache_control.as_ref();
     let cache_control = stored.unwrap_or(caching.default).as_str();
     match caching.audience {
-        Audience::Everyone => builder.insert_header((header::CACHE_CONTROL, cache_control)),
-        Audience::Signed => builder.insert_header((header::CACHE_CONTROL, private(cache_control))),
+        Audience::Everyone => head.text(header::CACHE_CONTROL, cache_control),
+        Audience::Signed => head.text(header::CACHE_CONTROL, &private(cache_control)),
     };
-    insert(builder, header::EXPIRES, representation.expires.as_ref());
+    insert(head, header::EXPIRES, representation.expires.as_ref());
 }
 
-fn insert(builder: &mut HttpResponseBuilder, name: HeaderName, value: Option<&FieldValue>) {
+fn insert(head: &mut Head, name: HeaderName, value: Option<&FieldValue>) {
     if let Some(value) = value {
-        builder.insert_header((name, value.as_str()));
+        head.text(name, value.as_str());
     }
 }
 

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_http::{HttpMessage as _, Request};
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EXPECT, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
 use super::admission::Audience;
 use super::body::{TurnGuard, ViewerBody};
 use super::decide::{Decided, OpenBody};
 use super::extract::{Want, range_as_sent};
-use super::fields::{self, fixed};
+use super::fields;
+use super::head::{Head, WrittenBy};
 use super::keep_alive::{self, Connection};
 use super::multipart::{Framing, MultipartBody};
 use super::object_body::ObjectContent;
@@ -142,24 +143,29 @@ impl<'a> Answer<'a> {
         let caching = self.caching();
         let complete = representation.length;
         log::debug!(request_id = self.record.id().as_str(); "{key}: {selection:?} of {complete}");
-        let (mut builder, promised, body) = match selection {
-            Selection::Whole => (self.object_head(StatusCode::OK), complete.bytes(), body),
+        let (mut head, promised, body) = match selection {
+            Selection::Whole => {
+                let promised = complete.bytes();
+                let by = self.written_by(promised, body.is_some());
+                (self.object_head(StatusCode::OK, by), promised, body)
+            }
             Selection::Part(part) => {
-                let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
+                let promised = part.byte_count();
+                let by = self.written_by(promised, body.is_some());
+                let mut head = self.object_head(StatusCode::PARTIAL_CONTENT, by);
                 if let Some(content_range) = ContentRange::new(part, complete) {
-                    let value = fields::written(format_args!("{content_range}"));
-                    builder.insert_header((header::CONTENT_RANGE, value));
+                    head.written(header::CONTENT_RANGE, format_args!("{content_range}"));
                 }
-                (builder, part.byte_count(), body)
+                (head, promised, body)
             }
             Selection::Parts(parts) => {
                 let version = PinnedVersion::new(reader, key.clone(), &representation);
                 return self.parts(&parts, &representation, &content_type, body, version);
             }
             Selection::NotModified => {
-                let mut builder = self.object_head(StatusCode::NOT_MODIFIED);
-                object_headers::revalidate(&mut builder, &representation, caching, self.now);
-                return self.without_body(builder);
+                let mut head = self.object_head(StatusCode::NOT_MODIFIED, WrittenBy::Server);
+                object_headers::revalidate(&mut head, &representation, caching, self.now);
+                return self.without_body(head);
             }
             Selection::PreconditionFailed => return self.failure(&ServeError::PreconditionFailed),
             Selection::Unsatisfiable => {
@@ -167,20 +173,14 @@ impl<'a> Answer<'a> {
                 return self.failure(&ServeError::Unsatisfiable(range, complete));
             }
         };
-        builder.insert_header((header::CONTENT_TYPE, content_type.as_str()));
-        object_headers::describe(
-            &mut builder,
-            &representation,
-            caching,
-            &content_type,
-            self.now,
-        );
+        head.text(header::CONTENT_TYPE, content_type.as_str());
+        object_headers::describe(&mut head, &representation, caching, &content_type, self.now);
         match body {
-            Some(body) => self.stream(builder, body, promised),
-            None if self.want() == Want::HeadOnly => self.finish(builder, 0, |record, turn| {
+            Some(body) => self.stream(head, body, promised),
+            None if self.want() == Want::HeadOnly => self.finish(head, 0, |record, turn| {
                 ViewerBody::absent(promised, record, turn)
             }),
-            None => self.finish(builder, 0, |record, turn| {
+            None => self.finish(head, 0, |record, turn| {
                 ViewerBody::text(Bytes::new(), record, turn)
             }),
         }
@@ -201,37 +201,37 @@ impl<'a> Answer<'a> {
         };
         let framing = Framing::new(parts, representation.length, content_type);
         let promised = framing.length();
-        let mut builder = self.object_head(StatusCode::PARTIAL_CONTENT);
-        builder.insert_header((header::CONTENT_TYPE, framing.content_type()));
+        let by = self.written_by(promised, true);
+        let mut head = self.object_head(StatusCode::PARTIAL_CONTENT, by);
+        head.text(header::CONTENT_TYPE, &framing.content_type());
         object_headers::describe(
-            &mut builder,
+            &mut head,
             representation,
             self.caching(),
             content_type,
             self.now,
         );
         let body = MultipartBody::new(version, framing, parts, first).open();
-        self.stream(builder, body, promised)
+        self.stream(head, body, promised)
     }
 
     /// An answer with bytes of an object.
-    fn stream(
-        mut self,
-        mut builder: HttpResponseBuilder,
-        body: OpenBody,
-        promised: u64,
-    ) -> HttpResponse<ViewerBody> {
+    fn stream(mut self, head: Head, body: OpenBody, promised: u64) -> HttpResponse<ViewerBody> {
         let outlet = self.outlet();
-        if let Some(outlet) = &outlet {
-            builder.no_chunking(promised);
-            outlet.expect_head();
-        }
         let content = ObjectContent::new(body, promised, outlet.clone());
         let pauses = Rc::clone(&self.worker.pauses);
         let place = self.place.take();
-        self.finish(builder, promised, |record, turn| {
+        self.finish(head, promised, |record, turn| {
             ViewerBody::object(content, promised, outlet, pauses, place, record, turn)
         })
+    }
+
+    /// Who writes the fields of an answer with or without bytes of an object.
+    fn written_by(&self, promised: u64, has_body: bool) -> WrittenBy {
+        match self.outlet() {
+            Some(_) if has_body => WrittenBy::Us(promised),
+            Some(_) | None => WrittenBy::Server,
+        }
     }
 
     /// The way past the server, if the connection has one and nothing but the head comes first: what
@@ -243,30 +243,28 @@ impl<'a> Answer<'a> {
     }
 
     fn options(self) -> HttpResponse<ViewerBody> {
-        let mut builder = self.head(StatusCode::NO_CONTENT);
-        builder.insert_header(fixed(header::ALLOW, "GET, HEAD, OPTIONS"));
-        self.cors.apply_preflight(self.request, &mut builder);
-        self.without_body(builder)
+        let mut head = self.head(StatusCode::NO_CONTENT, WrittenBy::Server);
+        head.fixed(header::ALLOW, "GET, HEAD, OPTIONS");
+        self.cors.apply_preflight(self.request, &mut head);
+        self.without_body(head)
     }
 
     fn see_other(self, location: &str) -> HttpResponse<ViewerBody> {
-        let mut builder = self.head(StatusCode::SEE_OTHER);
-        builder
-            .insert_header((header::LOCATION, location))
-            .insert_header(fixed(header::CACHE_CONTROL, NO_STORE));
-        self.short(builder, Bytes::new())
+        let mut head = self.head(StatusCode::SEE_OTHER, WrittenBy::Server);
+        head.text(header::LOCATION, location)
+            .fixed(header::CACHE_CONTROL, NO_STORE);
+        self.short(head, Bytes::new())
     }
 
     fn text(self, text: Text) -> HttpResponse<ViewerBody> {
-        let mut builder = self.head(text.status);
-        builder
-            .insert_header(fixed(header::CONTENT_TYPE, text.content_type))
-            .insert_header(fixed(header::CACHE_CONTROL, NO_STORE))
-            .insert_header(fixed(header::REFERRER_POLICY, "no-referrer"));
+        let mut head = self.head(text.status, WrittenBy::Server);
+        head.fixed(header::CONTENT_TYPE, text.content_type)
+            .fixed(header::CACHE_CONTROL, NO_STORE)
+            .fixed(header::REFERRER_POLICY, "no-referrer");
         if let Some(policy) = text.policy {
-            builder.insert_header(fixed(header::CONTENT_SECURITY_POLICY, policy));
+            head.fixed(header::CONTENT_SECURITY_POLICY, policy);
         }
-        self.short(builder, text.body)
+        self.short(head, text.body)
     }
 
     fn failure(self, error: &ServeError) -> HttpResponse<ViewerBody> {
@@ -275,23 +273,22 @@ impl<'a> Answer<'a> {
         {
             log::log!(level, request_id = self.record.id().as_str(); "{cause}");
         }
-        let mut builder = self.head(error.status());
-        builder
-            .insert_header(fixed(header::CONTENT_TYPE, "application/problem+json"))
-            .insert_header(fixed(header::CACHE_CONTROL, NO_STORE));
+        let mut head = self.head(error.status(), WrittenBy::Server);
+        head.fixed(header::CONTENT_TYPE, "application/problem+json")
+            .fixed(header::CACHE_CONTROL, NO_STORE);
         if let Some(seconds) = error.retry_after() {
-            builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
+            head.text(header::RETRY_AFTER, &seconds.to_string());
         }
         match error {
             ServeError::MethodNotAllowed => {
-                builder.insert_header(fixed(header::ALLOW, "GET, HEAD, OPTIONS"));
+                head.fixed(header::ALLOW, "GET, HEAD, OPTIONS");
             }
             ServeError::Unsatisfiable(_, complete) => {
-                builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
-                builder.insert_header((header::CONTENT_RANGE, format!("bytes */{complete}")));
+                head.fixed(header::ACCEPT_RANGES, "bytes")
+                    .text(header::CONTENT_RANGE, &format!("bytes */{complete}"));
             }
             ServeError::PreconditionFailed => {
-                builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
+                head.fixed(header::ACCEPT_RANGES, "bytes");
             }
             ServeError::Forbidden
             | ServeError::Duplicated(_)
@@ -308,30 +305,29 @@ impl<'a> Answer<'a> {
             | ServeError::Read(_) => {}
         }
         let body = error.body(self.record.id());
-        self.short(builder, Bytes::from(body))
+        self.short(head, Bytes::from(body))
     }
 
     /// What every answer about an object carries. Elsewhere no ranges are served, and RFC 9110
     /// section 14.3 has the field speak for the target.
-    fn object_head(&self, status: StatusCode) -> HttpResponseBuilder {
-        let mut builder = self.head(status);
-        builder.insert_header(fixed(header::ACCEPT_RANGES, "bytes"));
-        builder
+    fn object_head(&self, status: StatusCode, by: WrittenBy) -> Head {
+        let mut head = self.head(status, by);
+        head.fixed(header::ACCEPT_RANGES, "bytes");
+        head
     }
 
     /// What every answer carries.
-    fn head(&self, status: StatusCode) -> HttpResponseBuilder {
-        let mut builder = HttpResponse::build(status);
-        builder
-            .insert_header(fields::DateField(self.now))
-            .insert_header(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .insert_header((fields::X_REQUEST_ID, self.record.id().as_str()));
+    fn head(&self, status: StatusCode, by: WrittenBy) -> Head {
+        let mut head = Head::new(status, by);
+        head.date(self.now)
+            .fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .text(fields::X_REQUEST_ID, self.record.id().as_str());
         if self.audience == Audience::Signed {
-            builder.insert_header(fixed(header::REFERRER_POLICY, "no-referrer"));
+            head.fixed(header::REFERRER_POLICY, "no-referrer");
         }
-        self.cors.apply(self.request, &mut builder);
+        self.cors.apply(self.request, &mut head);
         if let Some(served) = self.served {
-            object_headers::tell_cache(&mut builder, served);
+            object_headers::tell_cache(&mut head, served);
         }
         let connection = if closes(status) {
             Connection::Closed
@@ -342,13 +338,13 @@ impl<'a> Answer<'a> {
             TurnGuard::make_last(self.request);
         }
         keep_alive::tell(
-            &mut builder,
+            &mut head,
             self.request,
             status,
             connection,
             &self.worker.keep_alive,
         );
-        builder
+        head
     }
 
     fn caching(&self) -> object_headers::Caching<'a> {
@@ -367,33 +363,37 @@ impl<'a> Answer<'a> {
     }
 
     /// A text of known length, of which HEAD gets the length only.
-    fn short(self, builder: HttpResponseBuilder, text: Bytes) -> HttpResponse<ViewerBody> {
+    fn short(self, head: Head, text: Bytes) -> HttpResponse<ViewerBody> {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         match self.want() {
-            Want::HeadOnly => self.finish(builder, 0, |record, turn| {
+            Want::HeadOnly => self.finish(head, 0, |record, turn| {
                 ViewerBody::absent(length, record, turn)
             }),
-            Want::Body => self.finish(builder, length, |record, turn| {
+            Want::Body => self.finish(head, length, |record, turn| {
                 ViewerBody::text(text, record, turn)
             }),
         }
     }
 
-    fn without_body(self, builder: HttpResponseBuilder) -> HttpResponse<ViewerBody> {
-        self.finish(builder, 0, ViewerBody::none)
+    fn without_body(self, head: Head) -> HttpResponse<ViewerBody> {
+        self.finish(head, 0, ViewerBody::none)
     }
 
     fn finish(
         self,
-        mut builder: HttpResponseBuilder,
+        head: Head,
         promised: u64,
         body: impl FnOnce(AccessRecord, TurnGuard) -> ViewerBody,
     ) -> HttpResponse<ViewerBody> {
+        let outlet = self.request.conn_data::<Rc<Outlet>>();
         let mut record = self.record;
         let turn = TurnGuard::of(self.request);
         // A field that cannot be sent has no way here: values were checked where they came in.
-        match builder.message_body(()) {
-            Ok(response) => {
+        match head.finish() {
+            Ok((response, lines)) => {
+                if let (Some(outlet), Some(lines)) = (outlet, lines) {
+                    outlet.expect_head(lines);
+                }
                 record.answered(response.status().as_u16(), promised);
                 response.map_body(|_, ()| body(record, turn))
             }

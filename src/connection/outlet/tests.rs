@@ -34,7 +34,7 @@ async fn a_head_that_the_kernel_does_not_take_goes_before_its_body_and_that_befo
         all
     });
     for (head, pieces) in [("first", ["a", "b"]), ("second", ["c", "d"])] {
-        outlet.expect_head();
+        outlet.expect_head(Vec::new());
         for piece in pieces {
             outlet.push(Bytes::copy_from_slice(piece.repeat(100_000).as_bytes()).into());
         }
@@ -65,7 +65,7 @@ async fn a_head_that_the_kernel_does_not_take_goes_before_its_body_and_that_befo
 #[tokio::test]
 async fn what_is_taken_back_is_not_sent_and_a_head_stays() {
     let (outlet, mut viewer, mut expected) = full().await;
-    outlet.expect_head();
+    outlet.expect_head(Vec::new());
     outlet.push(Bytes::from(vec![b'x'; 100_000]).into());
     poll_fn(|cx| Poll::Ready(outlet.poll_write(cx, b"head").is_ready())).await;
     outlet.take_back();
@@ -86,7 +86,7 @@ async fn a_file_that_cannot_be_sent_is_told_to_the_body_and_what_lies_before_it_
     let file = tempfile::tempfile().unwrap();
     file.set_len(300_000).unwrap();
     let file = Arc::new(file);
-    outlet.expect_head();
+    outlet.expect_head(Vec::new());
     outlet.push(Bytes::from_static(b"before").into());
     outlet.push(Piece::File(FilePart::new(Arc::clone(&file), 0, 300_000)));
     poll_fn(|cx| {

@@ -1,0 +1,210 @@
+//! The head of an answer, field by field.
+//!
+//! The server has a map for fields, out of which it writes them: a third of what a probe out of the
+//! cache costs. So the fields of an answer whose body goes past the server are written here, and go
+//! past it too. It writes what is before them: the status line, `Connection: close`, and `Date`.
+
+use std::fmt;
+use std::io::Write as _;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+
+use super::fields::{self, DateField};
+use crate::semantics::HttpDate;
+
+/// Bytes of the fields of most answers.
+const USUAL_BYTES: usize = 768;
+
+/// Who writes the fields of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrittenBy {
+    /// The server, with the body or without one.
+    Server,
+    /// We, for a body of so many bytes that goes past the server.
+    Us(u64),
+}
+
+/// The head of an answer. No field is given twice.
+pub struct Head {
+    builder: HttpResponseBuilder,
+    lines: Option<Lines>,
+}
+
+/// Field lines, as they are sent.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    /// Which field has a value that cannot be sent.
+    wrong: Option<HeaderName>,
+}
+
+/// A value of this field cannot be sent.
+#[derive(Debug)]
+pub struct HeadError(String);
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a field that cannot be sent: {}", self.0)
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+impl Head {
+    /// A head without fields.
+    #[must_use]
+    pub fn new(status: StatusCode, by: WrittenBy) -> Self {
+        let mut head = Self {
+            builder: HttpResponse::build(status),
+            lines: None,
+        };
+        if let WrittenBy::Us(length) = by {
+            head.lines = Some(Lines {
+                bytes: Vec::with_capacity(USUAL_BYTES),
+                wrong: None,
+            });
+            head.written(header::CONTENT_LENGTH, format_args!("{length}"));
+        }
+        head
+    }
+
+    /// Adds a field whose value is part of the program.
+    pub fn fixed(&mut self, name: HeaderName, value: &'static str) -> &mut Self {
+        match &mut self.lines {
+            Some(lines) => lines.add(&name, value),
+            None => {
+                self.builder.insert_header(fields::fixed(name, value));
+            }
+        }
+        self
+    }
+
+    /// Adds a field.
+    pub fn text(&mut self, name: HeaderName, value: &str) -> &mut Self {
+        match &mut self.lines {
+            Some(lines) if value.bytes().all(is_of_value) => lines.add(&name, value),
+            Some(lines) => lines.wrong = Some(name),
+            None => {
+                self.builder.insert_header((name, value));
+            }
+        }
+        self
+    }
+
+    /// Adds a field with a value out of numbers and the like.
+    pub fn written(&mut self, name: HeaderName, value: fmt::Arguments<'_>) -> &mut Self {
+        if let Some(lines) = &mut self.lines {
+            lines.write(&name, value);
+        } else {
+            self.builder.insert_header((name, value.to_string()));
+        }
+        self
+    }
+
+    /// Adds `Date`.
+    pub fn date(&mut self, now: HttpDate) -> &mut Self {
+        // The server writes one if it is given none.
+        self.builder.insert_header(DateField(now));
+        self
+    }
+
+    /// Has the connection closed after the answer.
+    pub fn close(&mut self) -> &mut Self {
+        self.builder.force_close();
+        self
+    }
+
+    /// Says that the connection stays, where that does not say itself in HTTP/1.1: with this text, that
+    /// the server writes for the reason, or by ourselves.
+    pub fn keep(&mut self, reason_and_field: Option<&'static str>) -> &mut Self {
+        match (&mut self.lines, reason_and_field) {
+            (Some(lines), _) => lines.add(&header::CONNECTION, "keep-alive"),
+            (None, Some(reason)) => {
+                self.builder.reason(reason);
+            }
+            (None, None) => {}
+        }
+        self
+    }
+
+    /// What the server has to know, and the lines that go past it.
+    ///
+    /// # Errors
+    /// [`HeadError`]: values are checked where they come in, so this is a bug.
+    pub fn finish(mut self) -> Result<(HttpResponse<()>, Option<Vec<u8>>), HeadError> {
+        let response = self.builder.message_body(());
+        let mut response = response.map_err(|error| HeadError(error.to_string()))?;
+        let Some(lines) = self.lines else {
+            return Ok((response, None));
+        };
+        if let Some(name) = lines.wrong {
+            return Err(HeadError(name.to_string()));
+        }
+        response.head_mut().no_chunking(true);
+        Ok((response, Some(lines.bytes)))
+    }
+}
+
+impl Lines {
+    fn add(&mut self, name: &HeaderName, value: &str) {
+        let name = name.as_str().as_bytes();
+        for part in [name, b": ", value.as_bytes(), b"\r\n"] {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    fn write(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
+        self.bytes.extend_from_slice(name.as_str().as_bytes());
+        if write!(self.bytes, ": {value}\r\n").is_err() {
+            self.wrong = Some(name.clone());
+        }
+    }
+}
+
+/// Whether a byte may be in a field's value (RFC 9110 section 5.5).
+const fn is_of_value(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_the_same_whoever_writes_them() {
+        let heads = [WrittenBy::Server, WrittenBy::Us(7)].map(|by| {
+            let mut head = Head::new(StatusCode::OK, by);
+            head.fixed(header::ACCEPT_RANGES, "bytes")
+                .text(header::ETAG, "\"\u{e4}\"")
+                .written(header::AGE, format_args!("{}", 42));
+            head.finish().unwrap()
+        });
+        let [(server, None), (rest, Some(lines))] = heads else {
+            panic!("lines where there should be none, or none where there should be");
+        };
+        let lines = String::from_utf8(lines).unwrap();
+        let (length, lines) = lines.split_once("\r\n").unwrap();
+        assert_eq!(length, "content-length: 7");
+        let lines: Vec<_> = lines.split_terminator("\r\n").collect();
+        assert_eq!(lines.len(), server.headers().len());
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            let expected = server.headers().get(name).unwrap();
+            assert_eq!(value.as_bytes(), expected.as_bytes(), "{name}");
+        }
+        assert!(rest.headers().is_empty());
+    }
+
+    #[test]
+    fn a_value_that_would_end_its_line_is_an_error() {
+        for by in [WrittenBy::Server, WrittenBy::Us(0)] {
+            for value in ["a\r\nb: c", "\0", "\u{7f}"] {
+                let mut head = Head::new(StatusCode::OK, by);
+                head.text(header::ETAG, value);
+                assert!(head.finish().is_err(), "{by:?} {value:?}");
+            }
+        }
+    }
+}
