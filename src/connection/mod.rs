@@ -16,6 +16,7 @@ mod alarm;
 pub mod head;
 pub mod outlet;
 pub mod pace;
+mod pipe;
 mod queue;
 mod socket;
 pub mod turn;

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::pace::{LetGo, Pace, ViewerLimits};
 use super::queue::Queue;
-use super::socket::{is_of_socket, poll_begin, poll_send_file};
+use super::socket::{poll_begin, poll_send_file};
 use super::turn::Turn;
 use crate::storage::Piece;
 
@@ -375,7 +375,7 @@ impl Outlet {
             return Poll::Ready(Ok(Some(0)));
         };
         match poll_send_file(&sending.stream, cx, part) {
-            Poll::Ready(Err(error)) if !is_of_socket(&error) => {
+            Poll::Ready(Err(Unsendable::File(error))) => {
                 if sending.queue.do_without_file() {
                     log::warn!(
                         "a block on disk could not be sent, and leaves from memory: {error}"
@@ -385,7 +385,11 @@ impl Outlet {
                 sending.file_failed = Some(error);
                 Poll::Ready(Ok(None))
             }
-            sent => self.account(sending, cx, sent).map_ok(Some),
+            Poll::Ready(Err(Unsendable::Viewer(error))) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(sent)) => self
+                .account(sending, cx, Poll::Ready(Ok(sent)))
+                .map_ok(Some),
+            Poll::Pending => self.account(sending, cx, Poll::Pending).map_ok(Some),
         }
     }
 

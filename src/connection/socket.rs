@@ -7,10 +7,9 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::outlet::Unsendable;
+use super::pipe::{self, Sent, Stopped};
 use crate::storage::piece::FilePart;
-
-/// Bytes of a file that one call to the kernel takes.
-const MOST_OF_FILE: usize = 1024 * 1024;
 
 /// More comes at once, so no packet is made of the rest yet.
 #[cfg(target_os = "linux")]
@@ -33,33 +32,36 @@ pub fn poll_begin(
     })
 }
 
-/// Has the kernel send a part of a file, as much as one call takes.
+/// Has the kernel send a part of a file, as much as it takes at once.
 ///
 /// # Errors
-/// Those of the socket or of the file, which [`is_of_socket`] tells apart.
+/// [`Unsendable`].
 pub fn poll_send_file(
     stream: &TcpStream,
     cx: &mut Context<'_>,
     part: &FilePart,
-) -> Poll<io::Result<usize>> {
-    poll_with(stream, cx, || part.send(stream, MOST_OF_FILE))
-}
-
-/// Whether an error of sending a file is of the socket and not of the file.
-#[must_use]
-pub fn is_of_socket(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-    )
+) -> Poll<Result<usize, Unsendable>> {
+    loop {
+        ready!(stream.poll_write_ready(cx)).map_err(Unsendable::Viewer)?;
+        let mut sent = Sent::default();
+        let tried = stream.try_io(Interest::WRITABLE, || {
+            sent = pipe::send(part, stream);
+            // Told to the runtime also when it took something first, so that it is not tried in vain.
+            match sent.stopped {
+                Some(Stopped::Full) => Err(io::ErrorKind::WouldBlock.into()),
+                Some(Stopped::File(_) | Stopped::Socket(_)) | None => Ok(()),
+            }
+        });
+        match sent.stopped {
+            _ if sent.bytes > 0 => return Poll::Ready(Ok(sent.bytes)),
+            Some(Stopped::File(error)) => return Poll::Ready(Err(Unsendable::File(error))),
+            Some(Stopped::Socket(error)) => return Poll::Ready(Err(Unsendable::Viewer(error))),
+            Some(Stopped::Full) => {}
+            // It was not ready after all, or there was nothing to send.
+            None if tried.is_err() => {}
+            None => return Poll::Ready(Ok(0)),
+        }
+    }
 }
 
 /// Does what writes, once the socket takes something.

@@ -8,7 +8,7 @@
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Descriptors for everything that is no connection of a viewer's and no read for one: log,
-/// listeners, the admin's connections, idle connections to S3.
+/// listeners, the admin's connections, idle connections to S3, a pipe for each worker.
 const OURS: u64 = 256;
 
 /// Raises the process's soft limit to the hard one, which is what it is there for: the soft limit is

@@ -47,7 +47,7 @@ impl Piece {
     pub const fn len(&self) -> usize {
         match self {
             Self::Memory(bytes) => bytes.len(),
-            Self::File(part) => part.length,
+            Self::File(part) => part.len(),
         }
     }
 
@@ -140,6 +140,18 @@ impl FilePart {
         self.twin.as_ref()?.copy(self.position..end)
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// True if nothing is left of it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     fn advance(&mut self, length: usize) {
         self.length = self.length.saturating_sub(length);
         let length = u64::try_from(length).unwrap_or(u64::MAX);
@@ -158,6 +170,21 @@ impl FilePart {
         match rustix::fs::sendfile(socket, &*self.file, Some(&mut position), wanted)? {
             0 if wanted > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
             sent => Ok(sent),
+        }
+    }
+
+    /// Puts bytes from the front of it into a pipe, `most` at most, and tells how many.
+    ///
+    /// # Errors
+    /// What the kernel says of the file; [`io::ErrorKind::UnexpectedEof`] when it has become shorter.
+    #[cfg(target_os = "linux")]
+    pub fn fill(&self, pipe: impl AsFd, most: usize) -> io::Result<usize> {
+        let mut position = self.position;
+        let wanted = self.length.min(most);
+        let flags = rustix::pipe::SpliceFlags::empty();
+        match rustix::pipe::splice(&*self.file, Some(&mut position), pipe, None, wanted, flags)? {
+            0 if wanted > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            filled => Ok(filled),
         }
     }
 
