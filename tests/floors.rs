@@ -66,6 +66,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
         "rustix",
         &[
             "cache/disk/file.rs",
+            "connection/pipe.rs",
             "connection/socket.rs",
             "service/descriptors.rs",
             "service/memory.rs",

@@ -114,6 +114,11 @@ impl<E: Clone> Block<E> {
             .collect()
     }
 
+    /// Takes note that bytes of it were sent, if only from its file.
+    pub fn was_sent(&self) {
+        lock(&self.state).was_read = true;
+    }
+
     /// Takes note of whether the disk had time to take it, and tells whether it had none before.
     pub fn refused(&self, was_refused: bool) -> bool {
         std::mem::replace(&mut lock(&self.state).was_refused, was_refused)

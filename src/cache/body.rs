@@ -164,8 +164,8 @@ impl BlockBody {
         disk.filter(|_| wants == Wants::Pieces && !self.has_failed_file)
     }
 
-    /// Bytes of the block of the next byte, if they leave from its file.
-    fn in_file(&self, index: u64, wants: Wants) -> Option<Piece> {
+    /// Bytes of the block of the next byte, if they leave from its file; and whether memory has it too.
+    fn in_file(&self, index: u64, wants: Wants) -> Option<(Piece, bool)> {
         let disk = self.files(wants)?;
         let size = self.engine.blocks.block_size();
         let begin = index.saturating_mul(size);
@@ -181,9 +181,12 @@ impl BlockBody {
     fn enter(&mut self, wants: Wants) -> Option<Piece> {
         let size = self.engine.blocks.block_size();
         let index = self.next / size;
-        if let Some(piece) = self.in_file(index, wants) {
+        if let Some((piece, is_in_memory)) = self.in_file(index, wants) {
             self.found_file(index);
-            self.interest = None;
+            if !is_in_memory {
+                // It is of no run, and so past the one that was read.
+                self.interest = None;
+            }
             self.fetch_ahead(index, wants);
             return Some(piece);
         }
@@ -341,7 +344,7 @@ impl BlockBody {
                     let Some(block) = awaited.take().or_else(|| block.upgrade()) else {
                         // It had to go before its viewer was done: there are more viewers than room.
                         let index = *index;
-                        if let Some(piece) = self.in_file(index, wants) {
+                        if let Some((piece, _)) = self.in_file(index, wants) {
                             self.found_file(index);
                             return Poll::Ready(Some(Ok(self.hand_out(piece))));
                         }

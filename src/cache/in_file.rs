@@ -11,14 +11,10 @@ use super::disk::{BlockName, DiskTier};
 use super::engine::{Engine, SharedError};
 use super::identity::ObjectIdentity;
 use crate::storage::Piece;
-use crate::storage::piece::Twin;
+use crate::storage::piece::{SHORT_ANSWER_BYTES, Twin};
 
 /// Bytes that leave from memory rather than from a file, if they are there.
 const FROM_MEMORY_BYTES: u64 = 32 * 1024;
-
-/// Bytes of a file that are held in memory as well until they were sent: those of an answer that is left
-/// to the connection, where nobody could ask for them again.
-const TWIN_BYTES: u64 = 64 * 1024;
 
 /// A block in memory that is sent from its file.
 #[derive(Debug)]
@@ -41,35 +37,38 @@ impl Twin for InMemory {
 }
 
 impl Engine {
-    /// Bytes of a block, if they are at hand in its file and not better had from memory.
+    /// Bytes of a block, if they are at hand in its file and not better had from memory; and whether they
+    /// are there too.
     pub(super) fn in_file(
         &self,
         disk: &Arc<DiskTier>,
         identity: &ObjectIdentity,
         index: u64,
         range: Range<u64>,
-    ) -> Option<Piece> {
+    ) -> Option<(Piece, bool)> {
         let length = range.end.saturating_sub(range.start);
         let block = self.blocks.peek(identity, index);
         if block.is_some() && length <= FROM_MEMORY_BYTES {
             return None;
         }
         let name = self.on_disk(identity, index);
-        let piece = disk.at_hand(&name, range.clone())?;
-        match (piece, block) {
-            (Piece::File(part), Some(block)) if length <= TWIN_BYTES => {
-                let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-                if block.filled() < end {
-                    return Some(Piece::File(part));
-                }
+        let end = usize::try_from(range.end).unwrap_or(usize::MAX);
+        let piece = disk.at_hand(&name, range)?;
+        let Some(block) = block else {
+            return Some((piece, false));
+        };
+        block.was_sent();
+        let piece = match piece {
+            // What is left to the connection cannot be asked for again.
+            Piece::File(part) if length <= SHORT_ANSWER_BYTES && block.filled() >= end => {
                 // It is of use where it is.
                 drop(block.used());
                 let disk = Arc::clone(disk);
-                let twin = Arc::new(InMemory { block, disk, name });
-                Some(Piece::File(part.with_twin(twin)))
+                Piece::File(part.with_twin(Arc::new(InMemory { block, disk, name })))
             }
-            (piece, _) => Some(piece),
-        }
+            piece => piece,
+        };
+        Some((piece, true))
     }
 
     /// Hands a complete block on to the disk, if there is one.

@@ -318,7 +318,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.outlet.queued() > 0 {
+        if self.outlet.is_waiting() {
             self.check_viewer()?;
         }
         let flushed = self.outlet.poll_flush(cx);

@@ -50,9 +50,8 @@ pub struct Outlet {
 
 struct Sending {
     stream: TcpStream,
-    head: Head,
-    /// Field lines that the head is to have besides those that the server writes.
-    fields: Vec<u8>,
+    /// Field lines that belong to the head that the server writes next, until it has.
+    awaited: Option<Vec<u8>>,
     /// The rest of a head that was accepted and not taken.
     rest_of_head: Bytes,
     /// Bytes of body, in order.
@@ -86,17 +85,6 @@ pub enum Unsendable {
     File(io::Error),
 }
 
-/// Where the head of the answer is whose turn it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Head {
-    /// Nothing was written since the answer was handed to the server.
-    Awaited,
-    /// Something was, and the server may have more before the body.
-    Leaving,
-    /// Accepted to its end.
-    Out,
-}
-
 impl Outlet {
     /// The way out of a socket, whose viewer has to take its bytes within `limits`.
     #[must_use]
@@ -105,8 +93,7 @@ impl Outlet {
             turn,
             sending: RefCell::new(Sending {
                 stream,
-                head: Head::Awaited,
-                fields: Vec::new(),
+                awaited: None,
                 rest_of_head: Bytes::new(),
                 queue: Queue::default(),
                 taken: 0,
@@ -123,6 +110,12 @@ impl Outlet {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.sending.borrow().queue.len()
+    }
+
+    /// Whether anything waits to be taken, a head too.
+    pub(super) fn is_waiting(&self) -> bool {
+        let sending = self.sending.borrow();
+        !sending.queue.is_empty() || !sending.rest_of_head.is_empty()
     }
 
     /// Queues a piece of the body.
@@ -154,7 +147,7 @@ impl Outlet {
     /// When the viewer has left, or was let go because it took too little.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut sending = self.sending.borrow_mut();
-        if sending.head != Head::Out {
+        if sending.awaited.is_some() {
             return Poll::Ready(Ok(()));
         }
         match sending.stream.poll_write_ready(cx) {
@@ -174,7 +167,7 @@ impl Outlet {
     /// [`Unsendable`].
     pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<Result<(), Unsendable>> {
         let mut sending = self.sending.borrow_mut();
-        if sending.head != Head::Out && !sending.queue.is_empty() {
+        if sending.awaited.is_some() && !sending.queue.is_empty() {
             sending.is_awaited = true;
             return Poll::Pending;
         }
@@ -189,9 +182,7 @@ impl Outlet {
     /// these field lines belong. Not sooner, since the end of the answer before may leave while this one
     /// is made.
     pub fn expect_head(&self, fields: Vec<u8>) {
-        let mut sending = self.sending.borrow_mut();
-        sending.head = Head::Awaited;
-        sending.fields = fields;
+        self.sending.borrow_mut().awaited = Some(fields);
     }
 
     /// Whether an answer that is queued to its end can be left to us: nothing of it has been written,
@@ -200,7 +191,7 @@ impl Outlet {
     #[must_use]
     pub fn can_see_off(&self) -> bool {
         let sending = self.sending.borrow();
-        sending.head == Head::Awaited && !self.turn.is_over() && sending.queue.is_in_memory()
+        sending.awaited.is_some() && !self.turn.is_over() && sending.queue.is_in_memory()
     }
 
     /// Takes over an answer whose body is queued to its end: the server may forget it, writes its head,
@@ -233,24 +224,21 @@ impl Outlet {
         Pin::new(&mut sending.stream).poll_read(cx, buffer)
     }
 
-    /// What the server writes: heads, and bodies that it was given itself.
+    /// What the server writes: heads, and bodies that it was given itself. A head that is awaited is
+    /// accepted whole, and leaves with the body behind it.
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut sending = self.sending.borrow_mut();
-        if sending.head != Head::Out && !sending.queue.is_empty() {
-            return self.poll_write_head(&mut sending, cx, bytes);
+        if let Some(fields) = sending.awaited.take() {
+            let Some(head) = bytes.strip_suffix(b"\r\n\r\n") else {
+                // Without its length the viewer would take what follows for the body.
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            };
+            let rest = &sending.rest_of_head;
+            sending.rest_of_head = [rest, head, b"\r\n", &fields, b"\r\n"].concat().into();
+            return Poll::Ready(Ok(bytes.len()));
         }
         // Of the answer before.
         ready!(self.poll_drain(&mut sending, cx))?;
-        if sending.head == Head::Awaited
-            && let Some((head, end)) = sending.take_fields(bytes)
-        {
-            sending.head = Head::Leaving;
-            sending.rest_of_head = [head, &end].concat().into();
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        if sending.head == Head::Awaited {
-            sending.head = Head::Leaving;
-        }
         let written = Pin::new(&mut sending.stream).poll_write(cx, bytes);
         self.account(&mut sending, cx, written)
     }
@@ -258,16 +246,24 @@ impl Outlet {
     /// Sends what the server has not seen, and tells the body that its head has left.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut sending = self.sending.borrow_mut();
-        match sending.head {
-            Head::Awaited => return Poll::Ready(Ok(())),
-            Head::Leaving => sending.head = Head::Out,
-            Head::Out => {}
+        if sending.awaited.is_some() {
+            return Poll::Ready(Ok(()));
         }
         let drained = self.poll_drain(&mut sending, cx);
         if std::mem::take(&mut sending.is_awaited) || sending.file_failed.is_some() {
             cx.waker().wake_by_ref();
         }
-        if drained.is_ready() {
+        if sending.leaving.is_none() {
+            return drained;
+        }
+        // Nobody is left who could have bytes come from elsewhere, or give them back while the viewer
+        // takes its time.
+        if let Some(error) = sending.file_failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        if drained.is_pending() {
+            sending.queue.gather();
+        } else {
             Self::settle(sending);
         }
         drained
@@ -288,34 +284,6 @@ impl Outlet {
         }
     }
 
-    /// Accepts a head whole, and sends it with the body behind it.
-    fn poll_write_head(
-        &self,
-        sending: &mut Sending,
-        cx: &mut Context<'_>,
-        head: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        sending.head = Head::Out;
-        let (begin, end) = sending.take_fields(head).unwrap_or((head, Vec::new()));
-        let length = begin.len().saturating_add(end.len());
-        let taken = match self.poll_write_vectored(sending, cx, [begin, &end]) {
-            Poll::Ready(Ok(taken)) => taken,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => 0,
-        };
-        sending.took(taken.saturating_sub(length));
-        if taken < length {
-            let mut rest = Bytes::from([begin, &end].concat());
-            rest.advance(taken);
-            sending.rest_of_head = rest;
-        }
-        if sending.leaving.is_some() && self.poll_drain(sending, cx)?.is_pending() {
-            // Nobody is left who could give it back while the viewer takes its time.
-            sending.queue.gather();
-        }
-        Poll::Ready(Ok(head.len()))
-    }
-
     /// Sends what is queued. Done as well when a file has failed, which the body is to be told of.
     fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         sending.file_failed = None;
@@ -328,7 +296,7 @@ impl Outlet {
                 continue;
             }
             let head = sending.rest_of_head.clone();
-            let taken = ready!(self.poll_write_vectored(sending, cx, [&head, &[]]))?;
+            let taken = ready!(self.poll_write_vectored(sending, cx, &head))?;
             let of_head = taken.min(head.len());
             sending.rest_of_head.advance(of_head);
             sending.took(taken.saturating_sub(of_head));
@@ -341,10 +309,10 @@ impl Outlet {
         &self,
         sending: &mut Sending,
         cx: &mut Context<'_>,
-        head: [&[u8]; 2],
+        head: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let parts = head.into_iter().chain(sending.queue.in_memory());
+        let parts = std::iter::once(head).chain(sending.queue.in_memory());
         let parts = parts.filter(|part| !part.is_empty());
         let mut count = 0;
         for (slice, part) in slices.iter_mut().zip(parts) {
@@ -426,18 +394,6 @@ impl Outlet {
 }
 
 impl Sending {
-    /// What the head that the server writes ends with becomes: what is before its last line, and our
-    /// fields with that. `None` if there are none, or `bytes` are of another answer.
-    fn take_fields<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
-        let head = bytes.strip_suffix(b"\r\n")?;
-        if self.fields.is_empty() || !head.ends_with(b"\r\n") {
-            return None;
-        }
-        let mut fields = std::mem::take(&mut self.fields);
-        fields.extend_from_slice(b"\r\n");
-        Some((head, fields))
-    }
-
     /// The kernel took `length` bytes of what is queued.
     fn took(&mut self, length: usize) {
         self.queue.advance(length);

@@ -9,6 +9,10 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+/// Bytes of an answer that may be left to its connection when all of it is there: they are copied, if
+/// they have to wait.
+pub const SHORT_ANSWER_BYTES: u64 = 64 * 1024;
+
 /// How far apart the bytes lie that are looked for in the page cache. It takes memory in parts that begin
 /// at multiples of their size, as large as what was written at once, and gives up those that were taken
 /// or used together at about the same time.
@@ -202,17 +206,16 @@ impl FilePart {
 /// there tells. False where the system or the file system does not tell.
 #[must_use]
 pub fn in_page_cache(file: &File, bytes: Range<u64>) -> bool {
+    let is_there = |at| read_now(file, at, &mut [0]).is_ok_and(|read| read == 1);
+    // The front of what was read in order is given up first, and behind the end is nothing.
     let mut at = bytes.start;
     while at < bytes.end {
-        let next = (at / STEP).saturating_add(1).saturating_mul(STEP);
-        let end = next.min(bytes.end);
-        // The last, so that nothing is missing behind it either.
-        if !read_now(file, end.saturating_sub(1), &mut [0]).is_ok_and(|read| read == 1) {
+        if !is_there(at) {
             return false;
         }
-        at = end;
+        at = (at / STEP).saturating_add(1).saturating_mul(STEP);
     }
-    true
+    bytes.is_empty() || is_there(bytes.end.saturating_sub(1))
 }
 
 /// Bytes of a file, if they can be had without waiting for the disk.

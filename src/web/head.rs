@@ -2,7 +2,8 @@
 //!
 //! The server has a map for fields, out of which it writes them: a third of what a probe out of the
 //! cache costs. So the fields of an answer whose body goes past the server are written here, and go
-//! past it too. It writes what is before them: the status line, `Connection: close`, and `Date`.
+//! past it too. It writes what is before them: the status line, `Date`, and `Connection` where that says
+//! anything new.
 
 use std::fmt;
 use std::io::Write as _;
@@ -148,7 +149,16 @@ impl Head {
 }
 
 impl Lines {
+    fn has(&self, name: &HeaderName) -> bool {
+        let mut lines = self.bytes.split(|&byte| byte == b'\n');
+        lines.any(|line| {
+            let value = line.strip_prefix(name.as_str().as_bytes());
+            value.is_some_and(|value| value.starts_with(b":"))
+        })
+    }
+
     fn add(&mut self, name: &HeaderName, value: &str) {
+        debug_assert!(!self.has(name), "{name} is given twice");
         let name = name.as_str().as_bytes();
         for part in [name, b": ", value.as_bytes(), b"\r\n"] {
             self.bytes.extend_from_slice(part);
@@ -156,6 +166,7 @@ impl Lines {
     }
 
     fn write(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
+        debug_assert!(!self.has(name), "{name} is given twice");
         self.bytes.extend_from_slice(name.as_str().as_bytes());
         if write!(self.bytes, ": {value}\r\n").is_err() {
             self.wrong = Some(name.clone());

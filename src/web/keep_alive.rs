@@ -4,7 +4,7 @@
 //! it goes without saying. actix-http writes `Connection` itself, on HTTP/1.1 only to close or
 //! upgrade, and drops one that a handler inserts. The reason phrase is the one text of the head
 //! that it writes as it is given, so ours carries the field line, where we do not write the fields
-//! ourselves. This is the only place that knows; `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
+//! ourselves. `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
 
 use std::time::Duration;
 

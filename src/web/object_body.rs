@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::decide::OpenBody;
 use crate::connection::{Outlet, Unsendable};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
+use crate::storage::piece::SHORT_ANSWER_BYTES;
 use crate::storage::{Body, ObjectBody, Paused, Piece};
 
 /// How long a viewer may take nothing while little has been sent. One that stops there wanted the
@@ -31,9 +32,6 @@ const WINDOW_BYTES: usize = 128 * 1024;
 
 /// Bytes that a viewer takes before others have their turn.
 const TURN_BYTES: usize = 1024 * 1024;
-
-/// Bytes of an answer that may wait for a viewer without the answer: they are copied, if they have to.
-const ALONE_BYTES: u64 = 64 * 1024;
 
 /// What is left to send, and the read that it comes from.
 pub struct ObjectContent {
@@ -135,7 +133,7 @@ impl ObjectContent {
                     None => Poll::Pending,
                 };
             }
-            let is_all = matches!(self.end, Some(Ok(()))) && self.promised <= ALONE_BYTES;
+            let is_all = matches!(self.end, Some(Ok(()))) && self.promised <= SHORT_ANSWER_BYTES;
             if is_all && outlet.can_see_off() {
                 return Poll::Ready(Ok(Sent::Queued));
             }

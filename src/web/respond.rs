@@ -259,8 +259,10 @@ impl<'a> Answer<'a> {
     fn text(self, text: Text) -> HttpResponse<ViewerBody> {
         let mut head = self.head(text.status, WrittenBy::Server);
         head.fixed(header::CONTENT_TYPE, text.content_type)
-            .fixed(header::CACHE_CONTROL, NO_STORE)
-            .fixed(header::REFERRER_POLICY, "no-referrer");
+            .fixed(header::CACHE_CONTROL, NO_STORE);
+        if self.audience == Audience::Everyone {
+            head.fixed(header::REFERRER_POLICY, "no-referrer");
+        }
         if let Some(policy) = text.policy {
             head.fixed(header::CONTENT_SECURITY_POLICY, policy);
         }

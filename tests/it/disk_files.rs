@@ -3,14 +3,21 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::fs::{Advice, fadvise};
+use tokio::sync::Semaphore;
 
 use crate::support::disk::{
     blocks, folder, hardly_in_memory, on_disk, read, until_on_disk, written,
 };
-use crate::support::{Client, Response, TestS3, TestService, content, in_time, until};
+use crate::support::film::range_asked;
+use crate::support::scripted::raw;
+use crate::support::{
+    Asked, Client, Response, Scripted, Step, TestS3, TestService, content, in_time, until,
+};
 
 const KIB: usize = 1024;
 const LENGTH: usize = 3000 * KIB + 77;
@@ -287,4 +294,65 @@ async fn what_a_busy_disk_has_no_time_for_is_written_when_it_is_used_again() {
     opened.join().unwrap();
     assert!((service.s3_calls("GetObject").await - calls).abs() < 0.5);
     assert!(service.get("/film.mp4", &[]).await.body == film);
+}
+
+#[tokio::test]
+async fn a_viewer_behind_what_is_fetched_for_it_ends_nothing_by_being_sent_files() {
+    const MIB: usize = 1024 * KIB;
+    const FILM: usize = 24 * MIB;
+    /// Blocks for which it waits, so that others are fetched ahead of it.
+    const EAGER: usize = 8;
+    let gates: Vec<_> = (0..FILM / MIB)
+        .map(|_| Arc::new(Semaphore::new(0)))
+        .collect();
+    let (asked_for, film) = (Arc::new(AtomicUsize::new(0)), content(1, FILM));
+    let origin = {
+        let (gates, asked_for, film) = (gates.clone(), Arc::clone(&asked_for), film.clone());
+        Scripted::start(move |asked: &Asked| {
+            let (first, last) = range_asked(asked, FILM).expect("a ranged read");
+            asked_for.fetch_add(last - first + 1, Ordering::Relaxed);
+            let told = format!("bytes {first}-{last}/{FILM}");
+            let length = (last - first + 1).to_string();
+            let fields = [
+                ("ETag", "\"1\""),
+                ("Content-Type", "video/mp4"),
+                ("Content-Range", told.as_str()),
+                ("Content-Length", length.as_str()),
+            ];
+            let mut steps = vec![raw("206 Partial Content", &fields, "")];
+            for index in first / MIB..=last / MIB {
+                let block = first.max(index * MIB)..=last.min(index * MIB + MIB - 1);
+                steps.push(Step::Until(Arc::clone(&gates[index])));
+                steps.push(Step::Send(film[block].to_vec()));
+            }
+            steps
+        })
+        .await
+    };
+    let folder = folder();
+    let service = TestService::at_address(origin.address(), on_disk(folder.path())).await;
+    // What it has not taken is not on its way, so it comes to blocks that are complete.
+    let mut viewer = Client::narrow(service.address()).await;
+    viewer.request("GET", "/film.mp4", &[]).await;
+    let mut taken = Vec::new();
+    for (index, gate) in gates.iter().enumerate() {
+        gate.add_permits(1);
+        if index == 0 {
+            assert_eq!(viewer.head().await.1, 200);
+        }
+        if index >= EAGER {
+            let blocks = u32::try_from(index + 1).unwrap();
+            until("it is on disk", async || {
+                service.figure("s3reel_cache_disk_blocks").await >= f64::from(blocks)
+            })
+            .await;
+        }
+        if index < EAGER || index > EAGER {
+            taken.extend(in_time("a block", viewer.take(MIB)).await);
+        }
+    }
+    taken.extend(in_time("the rest", viewer.take(FILM - taken.len())).await);
+    assert!(taken == film, "other bytes");
+    assert!(read(&service, "at_hand").await >= 1.0, "no file was sent");
+    assert_eq!(asked_for.load(Ordering::Relaxed), FILM, "asked for twice");
 }

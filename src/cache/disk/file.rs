@@ -5,7 +5,7 @@
 //! was cut, written half, overwritten, renamed or copied from elsewhere is no block.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Read as _, Write};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -178,10 +178,7 @@ fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result
 
 /// Writes parts as if they were one. The page cache takes memory in parts as large as what it is given at
 /// once, if the file system lets it, and sending a file costs by the part.
-fn write_at_once<'a>(
-    file: &mut impl Write,
-    parts: impl Iterator<Item = &'a [u8]>,
-) -> io::Result<()> {
+fn write_at_once<'a>(file: &mut File, parts: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
     let mut slices: Vec<_> = parts.map(IoSlice::new).collect();
     let mut left = &mut slices[..];
     // Drops what is empty in front, so that no write tells that nothing was written.
