@@ -156,6 +156,8 @@ WARM = (
     ("requests_per_s", "requests/s", "{:.0f}"),
     ("ttfb_p99_ms", "TTFB p99 ms", "{:.2f}"),
 )
+BOTH = {"disk": 3072}
+"""Blocks in memory and in files, all of them in both: nginx has files too."""
 ON_DISK = {
     "origin": "counted", "capacity": 256, "disk": 5120, "peers": (OURS, SLICE), "warm": (LONG,),
 }  # fmt: skip
@@ -183,18 +185,35 @@ WORKS = [
     ),
     Work(
         "mib", "Warm: random 1 MiB ranges of 1 GiB, 64 connections",
-        partial(warm, FILM, 64, 8192, str(MIB)), warm=(FILM,), figures=WARM,
+        partial(warm, FILM, 64, 8192, str(MIB)), **BOTH, warm=(FILM,), figures=WARM,
     ),
     Work(
         "kib64", "Warm: random 64 KiB ranges of 64 MiB, 32 connections",
-        partial(warm, CLIP, 32, 50000, str(64 << 10)), warm=(CLIP,), figures=WARM,
+        partial(warm, CLIP, 32, 50000, str(64 << 10)), **BOTH, warm=(CLIP,), figures=WARM,
     ),
     Work(
         "probe", "Warm: bytes=0-1, 32 keep-alive connections",
-        partial(warm, CLIP, 32, 80000, "probe"), warm=(CLIP,), figures=WARM,
+        partial(warm, CLIP, 32, 80000, "probe"), **BOTH, warm=(CLIP,), figures=WARM,
     ),
     Work(
         "bulk", "Warm: whole object of 1 GiB, 1 connection",
+        partial(warm, FILM, 1, 6, "whole"), **BOTH, warm=(FILM,),
+        figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}")),
+    ),
+    Work(
+        "memory-mib", "Warm, memory alone: random 1 MiB ranges of 1 GiB, 64 connections",
+        partial(warm, FILM, 64, 8192, str(MIB)), warm=(FILM,), figures=WARM,
+    ),
+    Work(
+        "memory-kib64", "Warm, memory alone: random 64 KiB ranges of 64 MiB, 32 connections",
+        partial(warm, CLIP, 32, 50000, str(64 << 10)), warm=(CLIP,), figures=WARM,
+    ),
+    Work(
+        "memory-probe", "Warm, memory alone: bytes=0-1, 32 keep-alive connections",
+        partial(warm, CLIP, 32, 80000, "probe"), warm=(CLIP,), figures=WARM,
+    ),
+    Work(
+        "memory-bulk", "Warm, memory alone: whole object of 1 GiB, 1 connection",
         partial(warm, FILM, 1, 6, "whole"), warm=(FILM,),
         figures=(CPU_GIB, ("mib_per_s", "MiB/s", "{:.0f}")),
     ),

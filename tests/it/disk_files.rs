@@ -320,10 +320,12 @@ async fn a_viewer_behind_what_is_fetched_for_it_ends_nothing_by_being_sent_files
                 ("Content-Length", length.as_str()),
             ];
             let mut steps = vec![raw("206 Partial Content", &fields, "")];
-            for index in first / MIB..=last / MIB {
-                let block = first.max(index * MIB)..=last.min(index * MIB + MIB - 1);
-                steps.push(Step::Until(Arc::clone(&gates[index])));
-                steps.push(Step::Send(film[block].to_vec()));
+            let blocks = film.chunks(MIB).zip(&gates).enumerate();
+            for (index, (block, gate)) in blocks.take(last / MIB + 1).skip(first / MIB) {
+                let begin = index * MIB;
+                let range = first.max(begin) - begin..=last.min(begin + MIB - 1) - begin;
+                steps.push(Step::Until(Arc::clone(gate)));
+                steps.push(Step::Send(block[range].to_vec()));
             }
             steps
         })
