@@ -14,7 +14,7 @@ impl HeadScan {
     /// Lines may end in LF alone, since the server takes them so (RFC 9112 section 2.2).
     pub fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = self.looked;
-        while let Some(line_end) = bytes.get(at..)?.iter().position(|&byte| byte == b'\n') {
+        while let Some(line_end) = memchr::memchr(b'\n', bytes.get(at..)?) {
             let next = at + line_end + 1;
             match bytes.get(next..)? {
                 [b'\n', ..] => return Some(next + 1),

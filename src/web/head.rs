@@ -5,8 +5,7 @@
 //! past it too. It writes what is before them: the status line, `Date`, and `Connection` where that says
 //! anything new.
 
-use std::fmt;
-use std::io::Write as _;
+use std::fmt::{self, Write as _};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
@@ -85,7 +84,14 @@ impl Head {
     /// Adds a field.
     pub fn text(&mut self, name: HeaderName, value: &str) -> &mut Self {
         match &mut self.lines {
-            Some(lines) if value.bytes().all(is_of_value) => lines.add(&name, value),
+            // Without a branch for each byte: most values are long and right.
+            Some(lines)
+                if value
+                    .bytes()
+                    .fold(true, |all, byte| all & is_of_value(byte)) =>
+            {
+                lines.add(&name, value);
+            }
             Some(lines) => lines.wrong = Some(name),
             None => {
                 self.builder.insert_header((name, value));
@@ -168,9 +174,18 @@ impl Lines {
     fn write(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
         debug_assert!(!self.has(name), "{name} is given twice");
         self.bytes.extend_from_slice(name.as_str().as_bytes());
-        if write!(self.bytes, ": {value}\r\n").is_err() {
+        self.bytes.extend_from_slice(b": ");
+        if self.write_fmt(value).is_err() {
             self.wrong = Some(name.clone());
         }
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+}
+
+impl fmt::Write for Lines {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 

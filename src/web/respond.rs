@@ -83,6 +83,7 @@ pub fn respond(
         worker,
         shared: &worker.shared,
         cors,
+        outlet: outlet_of(request),
         now: HttpDate::at(SystemTime::now()),
         record,
         audience,
@@ -113,6 +114,8 @@ struct Answer<'a> {
     shared: &'a Shared,
     /// Which pages may read it.
     cors: &'a CorsPolicy,
+    /// The way past the server, for an answer with bytes of an object.
+    outlet: Option<Rc<Outlet>>,
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
     record: AccessRecord,
@@ -217,7 +220,7 @@ impl<'a> Answer<'a> {
 
     /// An answer with bytes of an object.
     fn stream(mut self, head: Head, body: OpenBody, promised: u64) -> HttpResponse<ViewerBody> {
-        let outlet = self.outlet();
+        let outlet = self.outlet.clone();
         let content = ObjectContent::new(body, promised, outlet.clone());
         let pauses = Rc::clone(&self.worker.pauses);
         let place = self.place.take();
@@ -228,18 +231,11 @@ impl<'a> Answer<'a> {
 
     /// Who writes the fields of an answer with or without bytes of an object.
     fn written_by(&self, promised: u64, has_body: bool) -> WrittenBy {
-        match self.outlet() {
-            Some(_) if has_body => WrittenBy::Us(promised),
-            Some(_) | None => WrittenBy::Server,
+        if self.outlet.is_some() && has_body {
+            WrittenBy::Us(promised)
+        } else {
+            WrittenBy::Server
         }
-    }
-
-    /// The way past the server, if the connection has one and nothing but the head comes first: what
-    /// was said to go on with a request may still lie in the server's buffer.
-    fn outlet(&self) -> Option<Rc<Outlet>> {
-        let is_expected = self.request.headers().contains_key(EXPECT);
-        let outlet = self.request.conn_data::<Rc<Outlet>>();
-        outlet.filter(|_| !is_expected).map(Rc::clone)
     }
 
     fn options(self) -> HttpResponse<ViewerBody> {
@@ -387,13 +383,12 @@ impl<'a> Answer<'a> {
         promised: u64,
         body: impl FnOnce(AccessRecord, TurnGuard) -> ViewerBody,
     ) -> HttpResponse<ViewerBody> {
-        let outlet = self.request.conn_data::<Rc<Outlet>>();
         let mut record = self.record;
         let turn = TurnGuard::of(self.request);
         // A field that cannot be sent has no way here: values were checked where they came in.
         match head.finish() {
             Ok((response, lines)) => {
-                if let (Some(outlet), Some(lines)) = (outlet, lines) {
+                if let (Some(outlet), Some(lines)) = (self.outlet, lines) {
                     outlet.expect_head(lines);
                 }
                 record.answered(response.status().as_u16(), promised);
@@ -414,6 +409,14 @@ impl<'a> Answer<'a> {
             }
         }
     }
+}
+
+/// The way past the server, if the connection has one and nothing but the head comes first: what was said
+/// to go on with a request may still lie in the server's buffer.
+fn outlet_of(request: &Request) -> Option<Rc<Outlet>> {
+    let is_expected = request.headers().contains_key(EXPECT);
+    let outlet = request.conn_data::<Rc<Outlet>>();
+    outlet.filter(|_| !is_expected).map(Rc::clone)
 }
 
 /// Statuses after which the connection is closed whatever the viewer wants.
