@@ -299,6 +299,10 @@ impl Outlet {
             let taken = ready!(self.poll_write_vectored(sending, cx, &head))?;
             let of_head = taken.min(head.len());
             sending.rest_of_head.advance(of_head);
+            if sending.rest_of_head.is_empty() {
+                // Its memory goes too: there are many connections that wait.
+                sending.rest_of_head = Bytes::new();
+            }
             sending.took(taken.saturating_sub(of_head));
         }
         Poll::Ready(Ok(()))
