@@ -4,21 +4,29 @@
 //! sixth less of the CPU. It belongs to the thread and is empty between calls: what the socket does not
 //! take is thrown away and comes again.
 
+#[cfg(target_os = "linux")]
 use std::cell::RefCell;
+#[cfg(target_os = "linux")]
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 
+#[cfg(target_os = "linux")]
 use rustix::io::Errno;
+#[cfg(target_os = "linux")]
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 use crate::storage::piece::FilePart;
 
-/// Bytes that the pipe takes: more gain no more. The kernel lets a process without privileges have
-/// 64 MiB of pipes in all.
+/// Bytes that the pipe takes: more gain no more. The kernel lets a user without privileges have 64 MiB
+/// of pipes in all.
+#[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 512 * 1024;
 
 /// Parts that are as short as what `sendfile` takes at once go by that: with one call, and not two.
+#[cfg(target_os = "linux")]
 const SHORT_BYTES: usize = 64 * 1024;
 
 /// Bytes of a file that one call here takes.
@@ -76,18 +84,22 @@ pub fn send(part: &FilePart, socket: impl AsFd) -> Sent {
         if matches!(known, Known::NotTried) {
             *known = Pipe::new().map_or_else(
                 |error| {
-                    log::debug!("files leave without a pipe of ours: {error}");
+                    log::warn!("files leave without a pipe of ours: {error}");
                     Known::None
                 },
                 Known::Pipe,
             );
         }
-        let Known::Pipe(pipe) = known else {
+        if matches!(known, Known::None) {
+            return send_file(part, socket);
+        }
+        // Put back when it is empty: nothing of one viewer must ever be left for another.
+        let Known::Pipe(pipe) = std::mem::replace(known, Known::NotTried) else {
             return send_file(part, socket);
         };
         let (sent, is_empty) = pipe.send(part, socket);
-        if !is_empty {
-            *known = Known::NotTried;
+        if is_empty {
+            *known = Known::Pipe(pipe);
         }
         sent
     })
@@ -106,13 +118,19 @@ fn send_file(part: &FilePart, socket: impl AsFd) -> Sent {
             bytes,
             stopped: None,
         },
-        Err(error) => Sent::stopped(if error.kind() == io::ErrorKind::WouldBlock {
-            Stopped::Full
+        Err(error) => Sent::stopped(Stopped::by(error)),
+    }
+}
+
+impl Stopped {
+    fn by(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Self::Full
         } else if is_of_socket(&error) {
-            Stopped::Socket(error)
+            Self::Socket(error)
         } else {
-            Stopped::File(error)
-        }),
+            Self::File(error)
+        }
     }
 }
 
@@ -140,9 +158,9 @@ impl Pipe {
 
     /// Sends from the front of a part what the pipe takes. False if something is left in the pipe.
     fn send(&self, part: &FilePart, socket: impl AsFd) -> (Sent, bool) {
-        let filled = match part.fill(&self.writer, PIPE_BYTES) {
-            Ok(filled) => filled,
-            Err(error) => return (Sent::stopped(Stopped::File(error)), true),
+        let Ok(filled) = part.fill(&self.writer, PIPE_BYTES) else {
+            // Whatever it is, the usual way tells, and may work where this one does not.
+            return (send_file(part, socket), false);
         };
         let mut flags = SpliceFlags::NONBLOCK;
         if filled < part.len() {
@@ -153,11 +171,11 @@ impl Pipe {
         while bytes < filled && stopped.is_none() {
             let left = filled.saturating_sub(bytes);
             match splice(&self.reader, None, &socket, None, left, flags) {
-                Ok(0) => stopped = Some(Stopped::Socket(io::ErrorKind::WriteZero.into())),
+                // What the pipe held was of a file that is shorter now.
+                Ok(0) => stopped = Some(Stopped::File(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => bytes = bytes.saturating_add(sent),
-                Err(Errno::AGAIN) => stopped = Some(Stopped::Full),
                 Err(Errno::INTR) => {}
-                Err(error) => stopped = Some(Stopped::Socket(error.into())),
+                Err(error) => stopped = Some(Stopped::by(error.into())),
             }
         }
         let is_empty = self.empty(filled.saturating_sub(bytes));

@@ -220,7 +220,7 @@ impl<'a> Answer<'a> {
 
     /// An answer with bytes of an object.
     fn stream(mut self, head: Head, body: OpenBody, promised: u64) -> HttpResponse<ViewerBody> {
-        let outlet = self.outlet.clone();
+        let outlet = self.outlet_for(promised).map(Rc::clone);
         let content = ObjectContent::new(body, promised, outlet.clone());
         let pauses = Rc::clone(&self.worker.pauses);
         let place = self.place.take();
@@ -229,9 +229,15 @@ impl<'a> Answer<'a> {
         })
     }
 
+    /// The way past the server of a body of so many bytes. An empty one would not wait until the viewer has
+    /// taken its head, and heads would gather.
+    fn outlet_for(&self, promised: u64) -> Option<&Rc<Outlet>> {
+        self.outlet.as_ref().filter(|_| promised > 0)
+    }
+
     /// Who writes the fields of an answer with or without bytes of an object.
     fn written_by(&self, promised: u64, has_body: bool) -> WrittenBy {
-        if self.outlet.is_some() && has_body {
+        if has_body && self.outlet_for(promised).is_some() {
             WrittenBy::Us(promised)
         } else {
             WrittenBy::Server
