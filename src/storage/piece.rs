@@ -14,9 +14,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 pub const SHORT_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// How far apart the bytes lie that are looked for in the page cache. It takes memory in parts that begin
-/// at multiples of their size, as large as what was written at once, and gives up those that were taken
-/// or used together at about the same time.
-const STEP: u64 = 256 * 1024;
+/// at multiples of their size, as large as what was written at once but seldom smaller than this, and
+/// gives up those that were taken or used together at about the same time.
+const STEP: u64 = 64 * 1024;
 
 /// The next bytes of a body.
 #[derive(Debug, Clone)]
