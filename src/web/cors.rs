@@ -1,8 +1,9 @@
 //! Cross-origin reads (the Fetch standard's CORS protocol).
 
 use actix_http::{HttpMessage as _, Request};
-use actix_web::http::header::{self, ORIGIN};
+use actix_web::http::header::ORIGIN;
 
+use super::fields;
 use super::head::Head;
 
 /// Which pages of other origins may read answers.
@@ -30,17 +31,6 @@ impl std::fmt::Display for CorsPolicyError {
 
 impl std::error::Error for CorsPolicyError {}
 
-/// What pages may send with a cross-origin request.
-const ALLOWED_FIELDS: &str =
-    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since";
-
-/// What pages may read of an answer.
-const EXPOSED_FIELDS: &str =
-    "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified, X-Request-Id";
-
-/// How long a browser may remember a preflight, in seconds. Chromium takes at most two hours.
-const PREFLIGHT_SECONDS: &str = "7200";
-
 impl CorsPolicy {
     /// Reads `*`, a comma list of origins, or nothing for off.
     ///
@@ -65,17 +55,17 @@ impl CorsPolicy {
         match self {
             Self::Off => {}
             Self::Any => {
-                head.fixed(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
-                    .fixed(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_FIELDS)
-                    .fixed(header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
+                head.fixed(fields::ALLOW_ANY_ORIGIN)
+                    .fixed(fields::EXPOSE_FIELDS)
+                    .fixed(fields::CROSS_ORIGIN);
             }
             Self::Listed(_) => {
                 // Also without a match: a cache must not give one page's answer to another.
-                head.fixed(header::VARY, "Origin");
+                head.fixed(fields::VARY_ORIGIN);
                 if let Some(origin) = self.listed_origin(request) {
-                    head.text(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
-                        .fixed(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
-                        .fixed(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_FIELDS);
+                    head.text(fields::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+                        .fixed(fields::ALLOW_CREDENTIALS)
+                        .fixed(fields::EXPOSE_FIELDS);
                 }
             }
         }
@@ -89,9 +79,9 @@ impl CorsPolicy {
             Self::Listed(_) => self.listed_origin(request).is_some(),
         };
         if allowed {
-            head.fixed(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
-                .fixed(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_FIELDS)
-                .fixed(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
+            head.fixed(fields::ALLOW_METHODS)
+                .fixed(fields::ALLOW_FIELDS)
+                .fixed(fields::PREFLIGHT_AGE);
         }
     }
 

@@ -5,14 +5,13 @@
 //! past it too. It writes what is before them: the status line, `Date`, and `Connection` where that says
 //! anything new.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
-use super::fields::{self, DateField};
-use crate::semantics::HttpDate;
+use super::fields::{self, DateField, FieldName, FixedField};
+use crate::semantics::{ContentRange, HttpDate};
 
 /// Bytes of the fields of most answers.
 const USUAL_BYTES: usize = 768;
@@ -37,7 +36,7 @@ pub struct Head {
 struct Lines {
     bytes: Vec<u8>,
     /// Which field has a value that cannot be sent.
-    wrong: Option<HeaderName>,
+    wrong: Option<FieldName>,
 }
 
 /// A value of this field cannot be sent.
@@ -65,24 +64,24 @@ impl Head {
                 bytes: Vec::with_capacity(USUAL_BYTES),
                 wrong: None,
             });
-            head.written(header::CONTENT_LENGTH, format_args!("{length}"));
+            head.number(fields::CONTENT_LENGTH, length);
         }
         head
     }
 
-    /// Adds a field whose value is part of the program.
-    pub fn fixed(&mut self, name: HeaderName, value: &'static str) -> &mut Self {
+    /// Adds a field that is part of the program.
+    pub fn fixed(&mut self, field: FixedField) -> &mut Self {
         match &mut self.lines {
-            Some(lines) => lines.add(&name, value),
+            Some(lines) => lines.add_fixed(field),
             None => {
-                self.builder.insert_header(fields::fixed(name, value));
+                self.builder.insert_header(field);
             }
         }
         self
     }
 
     /// Adds a field.
-    pub fn text(&mut self, name: HeaderName, value: &str) -> &mut Self {
+    pub fn text(&mut self, name: FieldName, value: &str) -> &mut Self {
         match &mut self.lines {
             // Without a branch for each byte: most values are long and right.
             Some(lines)
@@ -90,23 +89,58 @@ impl Head {
                     .bytes()
                     .fold(true, |all, byte| all & is_of_value(byte)) =>
             {
-                lines.add(&name, value);
+                lines.add(name, &[value.as_bytes()]);
             }
             Some(lines) => lines.wrong = Some(name),
             None => {
-                self.builder.insert_header((name, value));
+                self.builder.insert_header((name.as_str(), value));
             }
         }
         self
     }
 
-    /// Adds a field with a value out of numbers and the like.
-    pub fn written(&mut self, name: HeaderName, value: fmt::Arguments<'_>) -> &mut Self {
-        if let Some(lines) = &mut self.lines {
-            lines.write(&name, value);
-        } else {
-            self.builder.insert_header((name, value.to_string()));
+    /// Adds a field whose value is a number.
+    pub fn number(&mut self, name: FieldName, value: u64) -> &mut Self {
+        let mut digits = itoa::Buffer::new();
+        let value = digits.format(value);
+        match &mut self.lines {
+            Some(lines) => lines.add(name, &[value.as_bytes()]),
+            None => {
+                self.builder.insert_header((name.as_str(), value));
+            }
         }
+        self
+    }
+
+    /// Adds `Content-Range`.
+    pub fn content_range(&mut self, range: ContentRange) -> &mut Self {
+        let name = fields::CONTENT_RANGE;
+        match &mut self.lines {
+            Some(lines) => {
+                let [mut first, mut last, mut complete] = [itoa::Buffer::new(); 3];
+                let value = [
+                    b"bytes ",
+                    first.format(range.range().first()).as_bytes(),
+                    b"-",
+                    last.format(range.range().last()).as_bytes(),
+                    b"/",
+                    complete.format(range.complete().bytes()).as_bytes(),
+                ];
+                lines.add(name, &value);
+            }
+            None => {
+                let value = range.to_string();
+                self.builder.insert_header((name.as_str(), value));
+            }
+        }
+        self
+    }
+
+    /// Adds a field whose value is a date.
+    pub fn moment(&mut self, name: FieldName, value: HttpDate) -> &mut Self {
+        fields::with_text_of(value, |value| {
+            self.text(name, value);
+        });
         self
     }
 
@@ -127,7 +161,7 @@ impl Head {
     /// the server writes for the reason, or by ourselves.
     pub fn keep(&mut self, reason_and_field: Option<&'static str>) -> &mut Self {
         match (&mut self.lines, reason_and_field) {
-            (Some(lines), _) => lines.add(&header::CONNECTION, "keep-alive"),
+            (Some(lines), _) => lines.add_fixed(fields::CONNECTION_KEEP_ALIVE),
             (None, Some(reason)) => {
                 self.builder.reason(reason);
             }
@@ -147,7 +181,7 @@ impl Head {
             return Ok((response, None));
         };
         if let Some(name) = lines.wrong {
-            return Err(HeadError(name.to_string()));
+            return Err(HeadError(name.as_str().to_owned()));
         }
         response.head_mut().no_chunking(true);
         Ok((response, Some(lines.bytes)))
@@ -155,37 +189,28 @@ impl Head {
 }
 
 impl Lines {
-    fn has(&self, name: &HeaderName) -> bool {
+    fn has(&self, name: &str) -> bool {
         let mut lines = self.bytes.split(|&byte| byte == b'\n');
         lines.any(|line| {
-            let value = line.strip_prefix(name.as_str().as_bytes());
+            let value = line.strip_prefix(name.as_bytes());
             value.is_some_and(|value| value.starts_with(b":"))
         })
     }
 
-    fn add(&mut self, name: &HeaderName, value: &str) {
-        debug_assert!(!self.has(name), "{name} is given twice");
-        let name = name.as_str().as_bytes();
-        for part in [name, b": ", value.as_bytes(), b"\r\n"] {
+    fn add_fixed(&mut self, field: FixedField) {
+        debug_assert!(!self.has(field.name()), "{} is given twice", field.name());
+        self.bytes.extend_from_slice(field.line().as_bytes());
+    }
+
+    /// Adds a line whose value is these parts.
+    fn add(&mut self, name: FieldName, value: &[&[u8]]) {
+        debug_assert!(!self.has(name.as_str()), "{} is given twice", name.as_str());
+        self.bytes
+            .extend_from_slice(name.with_separator().as_bytes());
+        for part in value {
             self.bytes.extend_from_slice(part);
         }
-    }
-
-    fn write(&mut self, name: &HeaderName, value: fmt::Arguments<'_>) {
-        debug_assert!(!self.has(name), "{name} is given twice");
-        self.bytes.extend_from_slice(name.as_str().as_bytes());
-        self.bytes.extend_from_slice(b": ");
-        if self.write_fmt(value).is_err() {
-            self.wrong = Some(name.clone());
-        }
         self.bytes.extend_from_slice(b"\r\n");
-    }
-}
-
-impl fmt::Write for Lines {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes.extend_from_slice(text.as_bytes());
-        Ok(())
     }
 }
 
@@ -197,14 +222,20 @@ const fn is_of_value(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::semantics::{CompleteLength, InclRange};
 
     #[test]
     fn fields_are_the_same_whoever_writes_them() {
         let heads = [WrittenBy::Server, WrittenBy::Us(7)].map(|by| {
             let mut head = Head::new(StatusCode::OK, by);
-            head.fixed(header::ACCEPT_RANGES, "bytes")
-                .text(header::ETAG, "\"\u{e4}\"")
-                .written(header::AGE, format_args!("{}", 42));
+            let date = HttpDate::from_epoch_seconds(784_111_777).unwrap();
+            let complete = CompleteLength::new(u64::MAX);
+            let part = InclRange::new(0, 41).unwrap();
+            head.fixed(fields::ACCEPT_RANGES_BYTES)
+                .text(fields::ETAG, "\"\u{e4}\"")
+                .moment(fields::LAST_MODIFIED, date)
+                .content_range(ContentRange::new(part, complete).unwrap())
+                .number(fields::AGE, 42);
             head.finish().unwrap()
         });
         let [(server, None), (rest, Some(lines))] = heads else {
@@ -228,7 +259,7 @@ mod tests {
         for by in [WrittenBy::Server, WrittenBy::Us(0)] {
             for value in ["a\r\nb: c", "\0", "\u{7f}"] {
                 let mut head = Head::new(StatusCode::OK, by);
-                head.text(header::ETAG, value);
+                head.text(fields::ETAG, value);
                 assert!(head.finish().is_err(), "{by:?} {value:?}");
             }
         }

@@ -1,18 +1,13 @@
 //! The fields of an object answer: an allow-list of what S3 stores, and what we always say.
 
-use actix_web::http::header::{self, HeaderName};
-
 use super::admission::{Audience, private};
+use super::fields::{self, FieldName};
 use super::head::Head;
 use crate::object::Representation;
 use crate::object::media_type;
 use crate::object::representation::FieldValue;
 use crate::semantics::HttpDate;
 use crate::storage::{Served, Source};
-
-/// What an active type is sent with: the browser shows it as a document without scripts, forms,
-/// plugins and our origin, if at all, since it is also sent as an attachment.
-const SANDBOX: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// What `Cache-Control` is made of.
 #[derive(Debug, Clone, Copy)]
@@ -38,20 +33,20 @@ pub fn describe(
     }
     insert(
         head,
-        header::CONTENT_ENCODING,
+        fields::CONTENT_ENCODING,
         representation.content_encoding.as_ref(),
     );
     insert(
         head,
-        header::CONTENT_LANGUAGE,
+        fields::CONTENT_LANGUAGE,
         representation.content_language.as_ref(),
     );
     let disposition = representation.content_disposition.as_ref();
     if media_type::is_active(content_type) {
-        head.fixed(header::CONTENT_SECURITY_POLICY, SANDBOX)
-            .text(header::CONTENT_DISPOSITION, &as_attachment(disposition));
+        head.fixed(fields::SANDBOX)
+            .text(fields::CONTENT_DISPOSITION, &as_attachment(disposition));
     } else {
-        insert(head, header::CONTENT_DISPOSITION, disposition);
+        insert(head, fields::CONTENT_DISPOSITION, disposition);
     }
 }
 
@@ -60,17 +55,16 @@ pub fn describe(
 pub fn tell_cache(head: &mut Head, served: Served) {
     let what = match served.source {
         Source::Origin => return,
-        Source::Kept => "s3reel; hit",
-        Source::AskedAgain => "s3reel; fwd=stale",
-        Source::Missed => "s3reel; fwd=miss; stored",
-        Source::Joined => "s3reel; fwd=miss; collapsed",
-        Source::PassedBy => "s3reel; fwd=bypass",
+        Source::Kept => fields::CACHE_HIT,
+        Source::AskedAgain => fields::CACHE_STALE,
+        Source::Missed => fields::CACHE_MISS,
+        Source::Joined => fields::CACHE_JOINED,
+        Source::PassedBy => fields::CACHE_BYPASS,
     };
-    head.fixed(header::CACHE_STATUS, what);
+    head.fixed(what);
     let is_kept = matches!(served.source, Source::Kept);
     if is_kept {
-        let seconds = served.age.as_secs();
-        head.written(header::AGE, format_args!("{seconds}"));
+        head.number(fields::AGE, served.age.as_secs());
     }
 }
 
@@ -92,24 +86,23 @@ pub fn revalidate(
 /// Never later than the answer's own `Date` (RFC 9110 section 8.8.2.1): S3's clock may be ahead of
 /// ours.
 fn last_modified(head: &mut Head, modified: HttpDate, now: HttpDate) {
-    let modified = modified.min(now);
-    head.written(header::LAST_MODIFIED, format_args!("{modified}"));
+    head.moment(fields::LAST_MODIFIED, modified.min(now));
 }
 
 fn validate(head: &mut Head, representation: &Representation, caching: Caching<'_>) {
     if let Some(etag) = &representation.validators.etag {
-        head.text(header::ETAG, etag.as_str());
+        head.text(fields::ETAG, etag.as_str());
     }
     let stored = representation.cache_control.as_ref();
     let cache_control = stored.unwrap_or(caching.default).as_str();
     match caching.audience {
-        Audience::Everyone => head.text(header::CACHE_CONTROL, cache_control),
-        Audience::Signed => head.text(header::CACHE_CONTROL, &private(cache_control)),
+        Audience::Everyone => head.text(fields::CACHE_CONTROL, cache_control),
+        Audience::Signed => head.text(fields::CACHE_CONTROL, &private(cache_control)),
     };
-    insert(head, header::EXPIRES, representation.expires.as_ref());
+    insert(head, fields::EXPIRES, representation.expires.as_ref());
 }
 
-fn insert(head: &mut Head, name: HeaderName, value: Option<&FieldValue>) {
+fn insert(head: &mut Head, name: FieldName, value: Option<&FieldValue>) {
     if let Some(value) = value {
         head.text(name, value.as_str());
     }

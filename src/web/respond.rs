@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use actix_http::{HttpMessage as _, Request};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, EXPECT, HeaderValue};
+use actix_web::http::header::{EXPECT, TryIntoHeaderPair as _};
 use bytes::Bytes;
 
 use super::admission::Audience;
@@ -65,9 +65,6 @@ pub struct Text {
     /// The text.
     pub body: Bytes,
 }
-
-/// What answers that must not be kept are sent with.
-const NO_STORE: &str = "no-store";
 
 /// Renders an answer, or the failure that came instead, and hands the access record to its body.
 pub fn respond(
@@ -157,7 +154,7 @@ impl<'a> Answer<'a> {
                 let by = self.written_by(promised, body.is_some());
                 let mut head = self.object_head(StatusCode::PARTIAL_CONTENT, by);
                 if let Some(content_range) = ContentRange::new(part, complete) {
-                    head.written(header::CONTENT_RANGE, format_args!("{content_range}"));
+                    head.content_range(content_range);
                 }
                 (head, promised, body)
             }
@@ -176,7 +173,7 @@ impl<'a> Answer<'a> {
                 return self.failure(&ServeError::Unsatisfiable(range, complete));
             }
         };
-        head.text(header::CONTENT_TYPE, content_type.as_str());
+        head.text(fields::CONTENT_TYPE, content_type.as_str());
         object_headers::describe(&mut head, &representation, caching, &content_type, self.now);
         match body {
             Some(body) => self.stream(head, body, promised),
@@ -206,7 +203,7 @@ impl<'a> Answer<'a> {
         let promised = framing.length();
         let by = self.written_by(promised, true);
         let mut head = self.object_head(StatusCode::PARTIAL_CONTENT, by);
-        head.text(header::CONTENT_TYPE, &framing.content_type());
+        head.text(fields::CONTENT_TYPE, &framing.content_type());
         object_headers::describe(
             &mut head,
             representation,
@@ -246,27 +243,27 @@ impl<'a> Answer<'a> {
 
     fn options(self) -> HttpResponse<ViewerBody> {
         let mut head = self.head(StatusCode::NO_CONTENT, WrittenBy::Server);
-        head.fixed(header::ALLOW, "GET, HEAD, OPTIONS");
+        head.fixed(fields::ALLOW);
         self.cors.apply_preflight(self.request, &mut head);
         self.without_body(head)
     }
 
     fn see_other(self, location: &str) -> HttpResponse<ViewerBody> {
         let mut head = self.head(StatusCode::SEE_OTHER, WrittenBy::Server);
-        head.text(header::LOCATION, location)
-            .fixed(header::CACHE_CONTROL, NO_STORE);
+        head.text(fields::LOCATION, location)
+            .fixed(fields::NO_STORE);
         self.short(head, Bytes::new())
     }
 
     fn text(self, text: Text) -> HttpResponse<ViewerBody> {
         let mut head = self.head(text.status, WrittenBy::Server);
-        head.fixed(header::CONTENT_TYPE, text.content_type)
-            .fixed(header::CACHE_CONTROL, NO_STORE);
+        head.text(fields::CONTENT_TYPE, text.content_type)
+            .fixed(fields::NO_STORE);
         if self.audience == Audience::Everyone {
-            head.fixed(header::REFERRER_POLICY, "no-referrer");
+            head.fixed(fields::NO_REFERRER);
         }
         if let Some(policy) = text.policy {
-            head.fixed(header::CONTENT_SECURITY_POLICY, policy);
+            head.text(fields::CONTENT_SECURITY_POLICY, policy);
         }
         self.short(head, text.body)
     }
@@ -278,21 +275,20 @@ impl<'a> Answer<'a> {
             log::log!(level, request_id = self.record.id().as_str(); "{cause}");
         }
         let mut head = self.head(error.status(), WrittenBy::Server);
-        head.fixed(header::CONTENT_TYPE, "application/problem+json")
-            .fixed(header::CACHE_CONTROL, NO_STORE);
+        head.fixed(fields::PROBLEM).fixed(fields::NO_STORE);
         if let Some(seconds) = error.retry_after() {
-            head.text(header::RETRY_AFTER, &seconds.to_string());
+            head.number(fields::RETRY_AFTER, seconds);
         }
         match error {
             ServeError::MethodNotAllowed => {
-                head.fixed(header::ALLOW, "GET, HEAD, OPTIONS");
+                head.fixed(fields::ALLOW);
             }
             ServeError::Unsatisfiable(_, complete) => {
-                head.fixed(header::ACCEPT_RANGES, "bytes")
-                    .text(header::CONTENT_RANGE, &format!("bytes */{complete}"));
+                head.fixed(fields::ACCEPT_RANGES_BYTES)
+                    .text(fields::CONTENT_RANGE, &format!("bytes */{complete}"));
             }
             ServeError::PreconditionFailed => {
-                head.fixed(header::ACCEPT_RANGES, "bytes");
+                head.fixed(fields::ACCEPT_RANGES_BYTES);
             }
             ServeError::Forbidden
             | ServeError::Duplicated(_)
@@ -316,7 +312,7 @@ impl<'a> Answer<'a> {
     /// section 14.3 has the field speak for the target.
     fn object_head(&self, status: StatusCode, by: WrittenBy) -> Head {
         let mut head = self.head(status, by);
-        head.fixed(header::ACCEPT_RANGES, "bytes");
+        head.fixed(fields::ACCEPT_RANGES_BYTES);
         head
     }
 
@@ -324,10 +320,10 @@ impl<'a> Answer<'a> {
     fn head(&self, status: StatusCode, by: WrittenBy) -> Head {
         let mut head = Head::new(status, by);
         head.date(self.now)
-            .fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .fixed(fields::NO_SNIFFING)
             .text(fields::X_REQUEST_ID, self.record.id().as_str());
         if self.audience == Audience::Signed {
-            head.fixed(header::REFERRER_POLICY, "no-referrer");
+            head.fixed(fields::NO_REFERRER);
         }
         self.cors.apply(self.request, &mut head);
         if let Some(served) = self.served {
@@ -407,10 +403,9 @@ impl<'a> Answer<'a> {
                     StatusCode::INTERNAL_SERVER_ERROR,
                     ViewerBody::text(Bytes::new(), record, turn),
                 );
-                response.headers_mut().insert(
-                    actix_web::http::header::CACHE_CONTROL,
-                    HeaderValue::from_static(NO_STORE),
-                );
+                if let Ok((name, value)) = fields::NO_STORE.try_into_pair() {
+                    response.headers_mut().insert(name, value);
+                }
                 response
             }
         }
