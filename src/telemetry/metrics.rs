@@ -5,8 +5,9 @@
 mod blocks;
 mod disk;
 mod origin;
+mod spread;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
@@ -17,8 +18,10 @@ use prometheus::{
 
 pub use blocks::BlockFound;
 pub use origin::OriginMetrics;
+pub use spread::SpreadGauge;
 
 use origin::OriginFigures;
+use spread::{SpreadCounter, SpreadFigures, SpreadHistogram};
 
 type Counter = GenericCounter<AtomicU64>;
 type CounterVec = GenericCounterVec<AtomicU64>;
@@ -41,15 +44,16 @@ const PARTS_OF_OBJECTS: (&str, u16, &str) = ("GET", 206, "object");
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    spread: SpreadFigures,
     requests: CounterVec,
     durations: HistogramVec,
     /// Those of the two for [`PARTS_OF_OBJECTS`].
-    parts: OnceLock<(Counter, Histogram)>,
-    first_byte: Histogram,
-    sent_bytes: Counter,
-    in_flight: IntGauge,
+    parts: OnceLock<(Arc<SpreadCounter>, Arc<SpreadHistogram>)>,
+    first_byte: Arc<SpreadHistogram>,
+    sent_bytes: Arc<SpreadCounter>,
+    in_flight: Arc<SpreadGauge>,
     aborted: CounterVec,
-    streams_open: IntGauge,
+    streams_open: Arc<SpreadGauge>,
     shed: CounterVec,
     auth: CounterVec,
     origins: OriginFigures,
@@ -97,8 +101,10 @@ impl Metrics {
     /// [`MetricsError`] when a figure is declared wrongly, which a test excludes.
     pub fn new() -> Result<Self, MetricsError> {
         let registry = Registry::new();
+        let spread = SpreadFigures::default();
         let register = Declare {
             registry: &registry,
+            spread: &spread,
         };
         let metrics = Self {
             requests: register.counters(
@@ -113,28 +119,28 @@ impl Metrics {
                 DURATION_BUCKETS,
             )?,
             parts: OnceLock::new(),
-            first_byte: register.histogram(
+            first_byte: spread.histogram(&register.histogram(
                 "s3reel_time_to_first_byte_seconds",
                 "Time from the head of a request to the head of its answer.",
                 FIRST_BYTE_BUCKETS,
-            )?,
-            sent_bytes: register.counter(
+            )?),
+            sent_bytes: spread.counter(register.counter(
                 "s3reel_response_bytes_total",
                 "Body bytes handed to viewers' connections.",
-            )?,
-            in_flight: register.gauge(
+            )?),
+            in_flight: spread.gauge(register.gauge(
                 "s3reel_requests_in_flight",
                 "Requests whose answer is not finished.",
-            )?,
+            )?),
             aborted: register.counters(
                 "s3reel_responses_aborted_total",
                 "Answers that ended before their last byte, by the side that ended them and why.",
                 &["side", "reason"],
             )?,
-            streams_open: register.gauge(
+            streams_open: spread.gauge(register.gauge(
                 "s3reel_streams_open",
                 "Answers with objects in flight, as S3REEL_MAX_STREAMS counts them.",
-            )?,
+            )?),
             shed: register.counters(
                 "s3reel_requests_shed_total",
                 "Requests for objects that were refused because a limit of ours was reached, by limit.",
@@ -149,6 +155,7 @@ impl Metrics {
             cache: CacheFigures::declare(&register)?,
             disk: disk::DiskFigures::declare(&register)?,
             registry: registry.clone(),
+            spread: spread.clone(),
         };
         let build = IntGauge::with_opts(
             Opts::new("s3reel_build_info", "1, with the version as label.")
@@ -168,6 +175,7 @@ impl Metrics {
     /// # Errors
     /// [`MetricsError`] when a figure cannot be written.
     pub fn encode(&self) -> Result<Vec<u8>, MetricsError> {
+        self.spread.gather();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -185,10 +193,11 @@ impl Metrics {
         let of = |route| self.durations.with_label_values(&[route]);
         if (method, code, route) == PARTS_OF_OBJECTS {
             let (count, duration) = self.parts.get_or_init(|| {
+                let labels = &[method, &code.to_string(), route];
+                let count = self.requests.with_label_values(labels);
                 (
-                    self.requests
-                        .with_label_values(&[method, &code.to_string(), route]),
-                    of(route),
+                    self.spread.counter(count),
+                    self.spread.histogram(&of(route)),
                 )
             });
             count.inc();
@@ -227,7 +236,7 @@ impl Metrics {
 
     /// Answers with objects that are in flight now.
     #[must_use]
-    pub const fn streams_open(&self) -> &IntGauge {
+    pub fn streams_open(&self) -> &SpreadGauge {
         &self.streams_open
     }
 
@@ -256,6 +265,7 @@ impl Metrics {
 /// Declares figures in a registry; every one has a help text.
 struct Declare<'a> {
     registry: &'a Registry,
+    spread: &'a SpreadFigures,
 }
 
 impl Declare<'_> {

@@ -1,14 +1,17 @@
 //! The figures of the disk tier.
 
+use std::sync::Arc;
+
 use prometheus::IntGauge;
 
+use super::spread::SpreadCounter;
 use super::{Counter, CounterVec, Declare, Metrics, MetricsError};
 
 /// What the disk tier holds and did.
 #[derive(Debug)]
 pub(super) struct DiskFigures {
     reads: CounterVec,
-    at_hand: Counter,
+    at_hand: Arc<SpreadCounter>,
     writes: CounterVec,
     bytes: IntGauge,
     blocks: IntGauge,
@@ -24,7 +27,7 @@ impl DiskFigures {
         )?;
         Ok(Self {
             // Looked up once: there is one in most answers.
-            at_hand: reads.with_label_values(&["at_hand"]),
+            at_hand: register.spread.counter(reads.with_label_values(&["at_hand"])),
             reads,
             writes: register.counters(
                 "s3reel_cache_disk_writes_total",

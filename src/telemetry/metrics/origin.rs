@@ -4,17 +4,19 @@
 //! `origin` is where an origin is mounted, as the setting says it, so its values are as many as there
 //! are origins.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntGauge, IntGaugeVec};
 
 use super::blocks::{BlockCounters, BlockFound};
-use super::{Counter, CounterVec, Declare, FIRST_BYTE_BUCKETS, MetricsError};
+use super::spread::{SpreadCounter, SpreadFigures};
+use super::{CounterVec, Declare, FIRST_BYTE_BUCKETS, MetricsError};
 
 /// Those of all origins.
 #[derive(Debug, Clone)]
 pub(super) struct OriginFigures {
+    spread: SpreadFigures,
     requests: CounterVec,
     first_byte: HistogramVec,
     bytes: CounterVec,
@@ -29,6 +31,7 @@ pub(super) struct OriginFigures {
 impl OriginFigures {
     pub(super) fn declare(register: &Declare<'_>) -> Result<Self, MetricsError> {
         Ok(Self {
+            spread: register.spread.clone(),
             requests: register.counters(
                 "s3reel_s3_requests_total",
                 "Calls to S3, by operation, outcome and origin.",
@@ -81,9 +84,9 @@ impl OriginFigures {
     pub(super) fn of(&self, origin: &str) -> OriginMetrics {
         OriginMetrics {
             first_byte: self.first_byte.with_label_values(&[origin]),
-            bytes: self.bytes.with_label_values(&[origin]),
+            bytes: self.spread.counter(self.bytes.with_label_values(&[origin])),
             bodies_open: self.bodies_open.with_label_values(&[origin]),
-            blocks: BlockCounters::of(&self.cache_blocks, origin),
+            blocks: BlockCounters::of(&self.cache_blocks, origin, &self.spread),
             cache_hits: OnceLock::new(),
             all: self.clone(),
             origin: origin.to_owned(),
@@ -97,11 +100,11 @@ pub struct OriginMetrics {
     origin: String,
     all: OriginFigures,
     first_byte: Histogram,
-    bytes: Counter,
+    bytes: Arc<SpreadCounter>,
     bodies_open: IntGauge,
     blocks: BlockCounters,
     /// That of [`CACHE_HIT`]: looking it up costs more than to count.
-    cache_hits: OnceLock<Counter>,
+    cache_hits: OnceLock<Arc<SpreadCounter>>,
 }
 
 /// How most of what the cache is asked ends.
@@ -164,7 +167,10 @@ impl OriginMetrics {
             figures.with_label_values(&[outcome, &self.origin])
         };
         match outcome {
-            CACHE_HIT => self.cache_hits.get_or_init(look_up).inc(),
+            CACHE_HIT => {
+                let hits = || self.all.spread.counter(look_up());
+                self.cache_hits.get_or_init(hits).inc();
+            }
             _ => look_up().inc(),
         }
     }
