@@ -7,6 +7,8 @@
 
 #[path = "../src/cache/block.rs"]
 mod block;
+#[path = "../src/cache/block_key.rs"]
+mod block_key;
 #[path = "../src/cache/eviction.rs"]
 mod eviction;
 #[path = "../src/cache/run.rs"]

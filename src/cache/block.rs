@@ -193,6 +193,16 @@ impl<E: Clone> Block<E> {
         }
     }
 
+    /// Counts a use if it is complete, and tells whether it is.
+    pub(super) fn used_if_ready(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_ready = matches!(state.phase, Phase::Ready);
+        if is_ready {
+            state.uses = state.uses.saturating_add(1).min(MOST_USES);
+        }
+        is_ready
+    }
+
     pub(super) fn fate(&self) -> Fate {
         let mut state = lock(&self.state);
         match state.phase {

@@ -14,14 +14,16 @@ use super::directory::Known;
 use super::disk::DiskTier;
 use super::engine::{Engine, SharedError};
 use super::identity::ObjectIdentity;
+use super::in_file::is_from_memory;
 use super::losses::{Losses, Then};
 use super::past::PastCache;
+use super::reader::Sources;
 use super::store::Found;
 use super::window::Window;
 use crate::semantics::InclRange;
+use crate::storage::Piece;
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::version::PinnedVersion;
-use crate::storage::{ObjectReader, Piece};
 use crate::telemetry::BlockFound;
 
 /// How many bytes are fetched by one call at most. It is what S3's own parts usually are; a larger
@@ -33,9 +35,7 @@ const MOST_AT_HAND: u64 = 1024 * 1024;
 
 /// A body that reads blocks, and sees to it that those are fetched that are not there.
 pub struct BlockBody {
-    engine: Arc<Engine>,
-    /// For when there is no room: the viewer's own worker reads then.
-    reader: Arc<dyn ObjectReader>,
+    sources: Arc<Sources>,
     known: Arc<Known>,
     identity: ObjectIdentity,
     next: u64,
@@ -84,21 +84,21 @@ enum State {
 
 impl BlockBody {
     /// The bytes of `extent` of a version whose identity is known.
+    #[must_use]
     pub fn new(
-        engine: Arc<Engine>,
-        reader: Arc<dyn ObjectReader>,
+        sources: Arc<Sources>,
         known: Arc<Known>,
         identity: ObjectIdentity,
         extent: InclRange,
     ) -> Self {
+        let engine = &sources.engine;
         let size = engine.blocks.block_size();
         let unit = (RUN_BYTES / size).max(1);
         let most = engine.config().read_ahead.div_ceil(size);
         Self {
             window: Window::new(most, unit),
             first_index: extent.first() / size,
-            engine,
-            reader,
+            sources,
             known,
             identity,
             next: extent.first(),
@@ -113,6 +113,10 @@ impl BlockBody {
             losses: Losses::default(),
             resumes: 0,
         }
+    }
+
+    fn engine(&self) -> &Arc<Engine> {
+        &self.sources.engine
     }
 
     /// How the first block was found, once there are bytes.
@@ -137,10 +141,10 @@ impl BlockBody {
     /// again, and that is no other use. True if it is one.
     fn found(&mut self, how: BlockFound) -> bool {
         self.first_block.get_or_insert(how);
-        let index = self.next / self.engine.blocks.block_size();
+        let index = self.next / self.engine().blocks.block_size();
         let is_new = self.counted.replace(index) != Some(index);
         if is_new {
-            self.engine.metrics().cache_block(how);
+            self.engine().metrics().cache_block(how);
         }
         is_new
     }
@@ -148,39 +152,47 @@ impl BlockBody {
     /// Takes note that a block is sent from its file.
     fn found_file(&mut self, index: u64) {
         if self.found(BlockFound::OnDisk)
-            && let Some(disk) = &self.engine.disk
+            && let Some(disk) = &self.engine().disk
         {
-            disk.used(&self.engine.on_disk(&self.identity, index));
+            disk.used(&self.engine().on_disk(&self.identity, index));
         }
     }
 
     fn last_index(&self) -> u64 {
-        self.last / self.engine.blocks.block_size()
+        self.last / self.engine().blocks.block_size()
     }
 
     /// The disk, for whoever can send files.
     fn files(&self, wants: Wants) -> Option<&Arc<DiskTier>> {
-        let disk = self.engine.disk.as_ref();
+        let disk = self.engine().disk.as_ref();
         disk.filter(|_| wants == Wants::Pieces && !self.has_failed_file)
     }
 
     /// Bytes of the block of the next byte, if they leave from its file; and whether memory has it too.
     fn in_file(&self, index: u64, wants: Wants) -> Option<(Piece, bool)> {
         let disk = self.files(wants)?;
-        let size = self.engine.blocks.block_size();
+        let size = self.engine().blocks.block_size();
         let begin = index.saturating_mul(size);
         let end = begin.saturating_add(size);
         let end = end
             .min(self.last.saturating_add(1))
             .min(self.next.saturating_add(MOST_AT_HAND));
         let range = self.next.saturating_sub(begin)..end.saturating_sub(begin);
-        self.engine.in_file(disk, &self.identity, index, range)
+        self.engine().in_file(disk, &self.identity, index, range)
     }
 
     /// Goes to the block of the next byte, or hands bytes of it out if they lie on disk.
     fn enter(&mut self, wants: Wants) -> Option<Piece> {
-        let size = self.engine.blocks.block_size();
+        let size = self.engine().blocks.block_size();
         let index = self.next / size;
+        // Found with one look, as most probes are.
+        if is_from_memory(self.last.saturating_sub(self.next))
+            && let Some(block) = self.engine().blocks.ready(&self.identity, index)
+        {
+            self.engine().offer_again(&self.identity, index, &block);
+            self.stand_in(index, block, BlockFound::InMemory, wants);
+            return None;
+        }
         if let Some((piece, is_in_memory)) = self.in_file(index, wants) {
             self.found_file(index);
             if !is_in_memory {
@@ -207,13 +219,13 @@ impl BlockBody {
         let most = |before: Option<RunSoFar>| {
             let before = before.filter(|run| !is_first && (goes_on || run.viewers > 1));
             let most = opened.run(index, last, before.map(|run| run.blocks));
-            self.engine.of_one_tier(&self.identity, index, most)
+            self.engine().of_one_tier(&self.identity, index, most)
         };
-        let blocks = Arc::clone(&self.engine.blocks);
+        let blocks = Arc::clone(&self.engine().blocks);
         let found = blocks.find(&self.identity, self.identity.length(), index, most);
         let (block, how) = match found {
             Found::Ready(block) => {
-                self.engine.offer_again(&self.identity, index, &block);
+                self.engine().offer_again(&self.identity, index, &block);
                 (block, BlockFound::InMemory)
             }
             Found::Coming(block, interest) => {
@@ -223,8 +235,8 @@ impl BlockBody {
             Found::Begun(block, interest, run) => {
                 self.window = opened;
                 self.interest = Some(interest);
-                self.engine.fill(Arc::clone(&self.known), run);
-                let how = if self.engine.is_on_disk(&self.identity, index) {
+                self.engine().fill(Arc::clone(&self.known), run);
+                let how = if self.engine().is_on_disk(&self.identity, index) {
                     BlockFound::OnDisk
                 } else {
                     BlockFound::Begun
@@ -236,6 +248,17 @@ impl BlockBody {
                 return;
             }
         };
+        self.stand_in(index, block, how, wants);
+    }
+
+    /// Reads a block from now on.
+    fn stand_in(
+        &mut self,
+        index: u64,
+        block: Arc<Block<SharedError>>,
+        how: BlockFound,
+        wants: Wants,
+    ) {
         self.found(how);
         self.state = State::In {
             index,
@@ -253,11 +276,11 @@ impl BlockBody {
         if last <= index {
             return;
         }
-        let blocks = Arc::clone(&self.engine.blocks);
+        let blocks = Arc::clone(&self.engine().blocks);
         let mut missing = blocks.first_missing(&self.identity, index.saturating_add(1), last);
         if let Some(disk) = self.files(wants) {
             while let Some(number) = missing
-                && disk.is_likely_at_hand(&self.engine.on_disk(&self.identity, number))
+                && disk.is_likely_at_hand(&self.engine().on_disk(&self.identity, number))
             {
                 let next = number.saturating_add(1);
                 missing = blocks.first_missing(&self.identity, next, last);
@@ -272,12 +295,12 @@ impl BlockBody {
         let (window, last) = (self.window, self.last_index());
         let most = |before: Option<RunSoFar>| {
             let most = window.run(missing, last, before.map(|run| run.blocks));
-            self.engine.of_one_tier(&self.identity, missing, most)
+            self.engine().of_one_tier(&self.identity, missing, most)
         };
         match blocks.find(&self.identity, self.identity.length(), missing, most) {
             Found::Begun(_, interest, run) => {
                 self.ahead = Some(interest);
-                self.engine.fill(Arc::clone(&self.known), run);
+                self.engine().fill(Arc::clone(&self.known), run);
             }
             Found::Coming(_, interest) => self.ahead = Some(interest),
             Found::Ready(_) | Found::Full => {}
@@ -301,7 +324,11 @@ impl BlockBody {
 
     fn version(&self) -> Option<PinnedVersion> {
         let key = self.identity.key().clone();
-        PinnedVersion::new(Arc::clone(&self.reader), key, &self.known.representation)
+        PinnedVersion::new(
+            Arc::clone(&self.sources.reader),
+            key,
+            &self.known.representation,
+        )
     }
 
     fn poll_any(
@@ -318,7 +345,7 @@ impl BlockBody {
             Some(stash) => return Poll::Ready(Some(Ok(stash))),
             None => {}
         }
-        let size = self.engine.blocks.block_size();
+        let size = self.engine().blocks.block_size();
         loop {
             if self.next > self.last {
                 self.interest = None;
@@ -348,7 +375,7 @@ impl BlockBody {
                             self.found_file(index);
                             return Poll::Ready(Some(Ok(self.hand_out(piece))));
                         }
-                        if self.engine.is_on_disk(&self.identity, index) {
+                        if self.engine().is_on_disk(&self.identity, index) {
                             let then = self.losses.lost(None);
                             let _ = self.go_on(then, None);
                         } else {
@@ -379,7 +406,7 @@ impl BlockBody {
                 State::Waiting(wait, why) => {
                     ready!(wait.as_mut().poll(cx));
                     let why = Arc::clone(why);
-                    let then = self.losses.waited(self.engine.budget());
+                    let then = self.losses.waited(self.engine().budget());
                     if then == Then::Again {
                         self.resumes = self.resumes.saturating_add(1);
                     }
@@ -425,7 +452,7 @@ impl BlockBody {
 
     fn fail(&mut self, error: ReadError) -> ReadError {
         if matches!(error.kind, ReadErrorKind::Changed | ReadErrorKind::NotFound) {
-            self.engine.is_gone(&self.identity);
+            self.engine().is_gone(&self.identity);
         }
         // Nothing more comes.
         self.last = 0;

@@ -1,7 +1,7 @@
 //! What tells objects apart in the cache.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::disk::BlockName;
 use super::disk::name::{Digest, digest};
@@ -19,11 +19,15 @@ struct Parts {
     key: ObjectKey,
     pin: VersionPin,
     length: u64,
-    /// Of all of the above: names are long, and looked up for every request.
+    /// Of all of the above: names are long, and looked up for every request. With a secret, or someone could
+    /// choose names that all fall on one place.
     hash: u64,
     /// What its blocks are called on disk, but for their numbers.
     on_disk: OnceLock<(Digest, Digest)>,
 }
+
+/// What hashes of identities are made with.
+static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What an object is called on disk, whatever its version.
 #[must_use]
@@ -37,7 +41,7 @@ impl ObjectIdentity {
     pub fn of(origin: &Arc<str>, key: &ObjectKey, known: &Representation) -> Option<Self> {
         let pin = VersionPin::of(known)?;
         let length = known.length.bytes();
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = SECRET.build_hasher();
         (origin, key, length).hash(&mut hasher);
         pin.etag().as_str().hash(&mut hasher);
         pin.version().map(VersionId::as_str).hash(&mut hasher);

@@ -16,6 +16,11 @@ use crate::storage::piece::{SHORT_ANSWER_BYTES, Twin};
 /// Bytes that leave from memory rather than from a file, if they are there.
 const FROM_MEMORY_BYTES: u64 = 32 * 1024;
 
+/// Whether so many bytes leave from memory rather than from a file, if they are there.
+pub(super) const fn is_from_memory(bytes: u64) -> bool {
+    bytes <= FROM_MEMORY_BYTES
+}
+
 /// A block in memory that is sent from its file.
 #[derive(Debug)]
 struct InMemory {
@@ -48,7 +53,7 @@ impl Engine {
     ) -> Option<(Piece, bool)> {
         let length = range.end.saturating_sub(range.start);
         let block = self.blocks.peek(identity, index);
-        if block.is_some() && length <= FROM_MEMORY_BYTES {
+        if block.is_some() && is_from_memory(length) {
             return None;
         }
         let name = self.on_disk(identity, index);

@@ -13,6 +13,7 @@
 //! takes its time, and where there is no room bytes pass by as without a cache.
 
 pub mod block;
+pub mod block_key;
 pub mod body;
 pub mod directory;
 pub mod disk;

@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::body::BlockBody;
-use super::directory::Known;
 use super::engine::{Engine, Opening, Told};
 use crate::object::ObjectKey;
 use crate::semantics::range_specifier::{RangeSpec, Resolved};
@@ -17,15 +18,33 @@ use crate::telemetry::BlockFound;
 
 /// A reader that keeps blocks and what it knows of objects, and asks another for the rest.
 pub struct Cached {
-    engine: Arc<Engine>,
-    inner: Arc<dyn ObjectReader>,
+    sources: Arc<Sources>,
+}
+
+/// Where the bytes of bodies come from. Each worker has its own, so that those do not keep fetching the
+/// count of who has it from each other.
+pub struct Sources {
+    /// That all workers share.
+    pub(super) engine: Arc<Engine>,
+    /// For when there is no room: the worker's own.
+    pub(super) reader: Arc<dyn ObjectReader>,
 }
 
 impl Cached {
     /// Over the reader of a worker, with an engine that all workers share.
     #[must_use]
-    pub const fn new(engine: Arc<Engine>, inner: Arc<dyn ObjectReader>) -> Self {
-        Self { engine, inner }
+    pub fn new(engine: Arc<Engine>, inner: Arc<dyn ObjectReader>) -> Self {
+        let sources = Sources {
+            engine,
+            reader: inner,
+        };
+        Self {
+            sources: Arc::new(sources),
+        }
+    }
+
+    fn engine(&self) -> &Arc<Engine> {
+        &self.sources.engine
     }
 
     async fn open(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
@@ -36,16 +55,16 @@ impl Cached {
             Some(RangeSpec::Suffix(_)) => Opening::Head,
         };
         let (known, told) = match &request.pin {
-            None => self.engine.known(&request.key, opening).await?,
-            Some(pin) => match self.engine.pinned(&request.key, pin) {
+            None => self.engine().known(&request.key, opening).await?,
+            Some(pin) => match self.engine().pinned(&request.key, pin) {
                 Some(known) => (known, Told::Before),
-                None => return self.inner.read(request).await,
+                None => return self.sources.reader.read(request).await,
             },
         };
         let Some(identity) = known.identity.clone() else {
-            let read = self.inner.read(request).await?;
+            let read = self.sources.reader.read(request).await?;
             let served = Served::now(Source::PassedBy);
-            self.engine.metrics().cache_asked(served.source.as_str());
+            self.engine().metrics().cache_asked(served.source.as_str());
             return Ok(ObjectRead { served, ..read });
         };
         let length = known.representation.length;
@@ -65,12 +84,13 @@ impl Cached {
                     representation: known.representation.clone(),
                     extent: None,
                     body: Box::pin(Nothing),
-                    served: served(&known, source_of_head(told)),
+                    served: served(known.learned, source_of_head(told)),
                 });
             }
         };
-        let (engine, inner) = (Arc::clone(&self.engine), Arc::clone(&self.inner));
-        let body = BlockBody::new(engine, inner, Arc::clone(&known), identity, extent);
+        let representation = known.representation.clone();
+        let learned = known.learned;
+        let body = BlockBody::new(Arc::clone(&self.sources), known, identity, extent);
         let mut body = Box::pin(body);
         poll_fn(|cx| body.poll_first(cx)).await?;
         let source = match (body.first_block(), told) {
@@ -80,10 +100,10 @@ impl Cached {
             (Some(BlockFound::Coming), _) => Source::Joined,
             (Some(BlockFound::InMemory | BlockFound::OnDisk) | None, _) => source_of_head(told),
         };
-        let served = served(&known, source);
-        self.engine.metrics().cache_asked(served.source.as_str());
+        let served = served(learned, source);
+        self.engine().metrics().cache_asked(served.source.as_str());
         Ok(ObjectRead {
-            representation: known.representation.clone(),
+            representation,
             extent: Some(extent),
             body,
             served,
@@ -100,10 +120,10 @@ const fn source_of_head(told: Told) -> Source {
     }
 }
 
-fn served(known: &Known, source: Source) -> Served {
+fn served(learned: Instant, source: Source) -> Served {
     Served {
         source,
-        age: known.learned.elapsed(),
+        age: learned.elapsed(),
     }
 }
 
@@ -114,9 +134,9 @@ impl ObjectReader for Cached {
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move {
-            let (known, told) = self.engine.known(&key, Opening::Head).await?;
-            let served = served(&known, source_of_head(told));
-            self.engine.metrics().cache_asked(served.source.as_str());
+            let (known, told) = self.engine().known(&key, Opening::Head).await?;
+            let served = served(known.learned, source_of_head(told));
+            self.engine().metrics().cache_asked(served.source.as_str());
             Ok(ObjectHead {
                 representation: known.representation.clone(),
                 served,
@@ -125,6 +145,6 @@ impl ObjectReader for Cached {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.sources.reader.capabilities()
     }
 }

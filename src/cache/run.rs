@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 
 use super::block::{Block, Phase, Ticket};
-use super::store::{BlockKey, Inner, Store, size};
+use super::block_key::BlockKey;
+use super::store::{Inner, Store, size};
 use super::sync::{Arc, MutexGuard, lock};
 
 /// Pieces of a block that small arrivals make before they are gathered into larger ones.

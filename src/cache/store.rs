@@ -12,6 +12,7 @@ use std::hash::Hash;
 use bytes::BytesMut;
 
 use super::block::{Block, Interest, RunSoFar, Ticket};
+use super::block_key::{BlockHasher, BlockKey, BlockRef, Named};
 use super::eviction::{Fate, Fifo};
 use super::run::Run;
 use super::sync::{Arc, Mutex, lock};
@@ -19,15 +20,6 @@ use super::sync::{Arc, Mutex, lock};
 /// Buffers of evicted blocks that are kept for the next: those of two long runs, or a sixteenth of the
 /// room. Fresh memory has to be cleared by the kernel page by page, which is most of what a fill costs.
 const MOST_SPARE: u64 = 16;
-
-/// A block of an object, by number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct BlockKey<O> {
-    /// Of which object.
-    pub object: O,
-    /// Which, from 0.
-    pub index: u64,
-}
 
 /// Where the blocks are.
 #[derive(Debug)]
@@ -41,7 +33,7 @@ pub struct Store<O, E> {
 
 #[derive(Debug)]
 pub(super) struct Inner<O, E> {
-    pub blocks: HashMap<BlockKey<O>, Arc<Block<E>>>,
+    pub blocks: HashMap<BlockKey<O>, Arc<Block<E>>, BlockHasher>,
     pub queue: Fifo<BlockKey<O>>,
     /// Bytes of all blocks, filled or not.
     pub held: u64,
@@ -94,7 +86,7 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
             capacity,
             most_spare: usize::try_from(most_spare).unwrap_or(0),
             inner: Mutex::new(Inner {
-                blocks: HashMap::new(),
+                blocks: HashMap::default(),
                 queue: Fifo::new(capacity),
                 held: 0,
                 filling: 0,
@@ -122,20 +114,18 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
         most: impl FnOnce(Option<RunSoFar>) -> u64,
     ) -> Found<O, E> {
         let mut inner = lock(&self.inner);
-        let mut key = BlockKey {
-            object: object.clone(),
-            index,
-        };
-        if let Some(block) = inner.blocks.get(&key) {
+        if let Some(block) = inner.get(object, index) {
             return match block.used() {
                 None => Found::Ready(Arc::clone(block)),
                 Some(interest) => Found::Coming(Arc::clone(block), interest),
             };
         }
-        key.index = index.wrapping_sub(1);
-        let before = inner.blocks.get(&key).map(|block| block.run());
-        key.index = index;
-        let most = most(before);
+        let before = inner.get(object, index.wrapping_sub(1));
+        let most = most(before.map(|block| block.run()));
+        let mut key = BlockKey {
+            object: object.clone(),
+            index,
+        };
         let mut blocks = VecDeque::new();
         let ticket = Arc::new(Ticket {
             blocks: self.missing(&inner, &key, length, most),
@@ -164,25 +154,22 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
     /// A block that is there or on its way, without asking for it.
     #[must_use]
     pub fn peek(&self, object: &O, index: u64) -> Option<Arc<Block<E>>> {
-        let key = BlockKey {
-            object: object.clone(),
-            index,
-        };
-        lock(&self.inner).blocks.get(&key).map(Arc::clone)
+        lock(&self.inner).get(object, index).map(Arc::clone)
+    }
+
+    /// A block that is complete, which is a use of it; without asking for it.
+    #[must_use]
+    pub fn ready(&self, object: &O, index: u64) -> Option<Arc<Block<E>>> {
+        let inner = lock(&self.inner);
+        let block = inner.get(object, index)?;
+        block.used_if_ready().then(|| Arc::clone(block))
     }
 
     /// The number of the first block from `index` to `last` that is neither there nor on its way.
     #[must_use]
     pub fn first_missing(&self, object: &O, index: u64, last: u64) -> Option<u64> {
         let inner = lock(&self.inner);
-        let mut key = BlockKey {
-            object: object.clone(),
-            index,
-        };
-        (index..=last).find(|&index| {
-            key.index = index;
-            !inner.blocks.contains_key(&key)
-        })
+        (index..=last).find(|&index| inner.get(object, index).is_none())
     }
 
     /// Forgets the blocks of the objects that `is_meant` names; those on their way are still filled
@@ -233,10 +220,9 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
         let end = length.div_ceil(self.block_size);
         let share = (self.capacity / 16 / self.block_size).max(1);
         let most = most.min(share).min(end.saturating_sub(first.index)).max(1);
-        let mut key = first.clone();
         let is_there = |&number: &u64| {
-            key.index = first.index.saturating_add(number);
-            inner.blocks.contains_key(&key)
+            let index = first.index.saturating_add(number);
+            inner.get(&first.object, index).is_some()
         };
         (1..most).find(is_there).unwrap_or(most)
     }
@@ -271,6 +257,13 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
     ) -> bool {
         let known = inner.blocks.get(key);
         known.is_some_and(|known| Arc::ptr_eq(known, block))
+    }
+}
+
+impl<O: Eq + Hash, E> Inner<O, E> {
+    fn get(&self, object: &O, index: u64) -> Option<&Arc<Block<E>>> {
+        let name: &dyn Named<O> = &BlockRef(object, index);
+        self.blocks.get(name)
     }
 }
 

@@ -30,9 +30,9 @@ impl ObjectBody for BlockBody {
     fn file_failed(mut self: Pin<&mut Self>, unread: u64) -> Paused {
         let paused = self.as_mut().pause(unread);
         self.has_failed_file = true;
-        if let Some(disk) = &self.engine.disk {
-            let index = self.next / self.engine.blocks.block_size();
-            disk.distrust(&self.engine.on_disk(&self.identity, index));
+        if let Some(disk) = &self.engine().disk {
+            let index = self.next / self.engine().blocks.block_size();
+            disk.distrust(&self.engine().on_disk(&self.identity, index));
         }
         paused
     }

@@ -52,7 +52,9 @@ pub struct DiskTier {
     ending: Arc<AtomicBool>,
     /// For reads: a disk that hangs holds up nothing else with these.
     threads: BlockingPool,
-    /// Until when it is left alone after a failure.
+    /// It is left alone after a failure, as far as that has been looked at.
+    may_rest: AtomicBool,
+    /// Until when.
     resting: Mutex<Option<Instant>>,
     metrics: Arc<Metrics>,
 }
@@ -95,6 +97,7 @@ impl DiskTier {
             forgotten,
             ending,
             threads: BlockingPool::new()?,
+            may_rest: AtomicBool::new(false),
             resting: Mutex::new(None),
             metrics,
         })
@@ -166,12 +169,20 @@ impl DiskTier {
     /// Leaves the disk alone for a while.
     fn rest(&self) {
         let until = Instant::now().checked_add(AFTER_FAILURE);
-        *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        *resting = until;
+        self.may_rest.store(true, Ordering::Relaxed);
     }
 
     fn rests(&self) -> bool {
-        let resting = *self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.is_some_and(|until| Instant::now() < until)
+        // Asked for every answer, by all threads.
+        if !self.may_rest.load(Ordering::Relaxed) {
+            return false;
+        }
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests = resting.is_some_and(|until| Instant::now() < until);
+        self.may_rest.store(rests, Ordering::Relaxed);
+        rests
     }
 
     /// Has a block written some time; false if there is no time for it.
