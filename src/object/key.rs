@@ -113,16 +113,22 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
     if key.len() > most_bytes {
         return Err(KeyError::TooLong);
     }
-    let has_control = if key.is_ascii() {
-        key.bytes().any(|byte| byte.is_ascii_control())
-    } else {
-        key.chars().any(char::is_control)
-    };
-    if has_control {
+    // Without a branch for each byte: most keys are right.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
+    let is_plain = key.bytes().fold(true, |all, byte| all & is_plain(byte));
+    if !is_plain && key.chars().any(char::is_control) {
         return Err(KeyError::ControlCharacter);
     }
-    let mut segments = key.as_bytes().split(|&byte| byte == b'/');
-    if segments.any(|segment| matches!(segment, b"." | b"..")) {
+    // Few segments begin with a dot.
+    let mut dots = memchr::memchr_iter(b'.', key.as_bytes());
+    let is_of_dots = |dot: usize| {
+        let begins = key
+            .get(..dot)
+            .is_none_or(|before| before.is_empty() || before.ends_with('/'));
+        let segment = key.get(dot..).filter(|_| begins);
+        segment.is_some_and(|rest| matches!(rest.split('/').next(), Some("." | "..")))
+    };
+    if dots.any(is_of_dots) {
         return Err(KeyError::DotSegment);
     }
     Ok(())
@@ -131,7 +137,9 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
 /// One strict pass: every `%` starts a triplet, everything else stands for itself.
 pub(crate) fn percent_decode(encoded: &[u8]) -> Result<Vec<u8>, KeyError> {
     let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
+    let plain = memchr::memchr(b'%', encoded).unwrap_or(encoded.len());
+    let (plain, mut rest) = encoded.split_at(plain);
+    decoded.extend_from_slice(plain);
     while let [byte, after @ ..] = rest {
         rest = if *byte == b'%' {
             let [high, low, after @ ..] = after else {

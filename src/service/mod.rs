@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::cache::CacheConfig;
 use crate::connection::{Connection, ViewerLimits};
-use crate::telemetry::{Lifecycle, Metrics, Phase};
+use crate::telemetry::{Lifecycle, Metrics, Phase, Recorder};
 use crate::web::keep_alive::field_value;
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
@@ -252,6 +252,10 @@ fn start_viewers(
     let keep_alive = shared.config.keep_alive;
     // Runs once in each worker's thread.
     let worker = move || Worker {
+        recorder: Rc::new(Recorder {
+            metrics: Arc::clone(&shared.metrics),
+            lifecycle: Arc::clone(&shared.lifecycle),
+        }),
         shared: Arc::clone(&shared),
         origins: origins.of_worker(),
         pauses: Pauses::start(shared.config.viewer_hold),

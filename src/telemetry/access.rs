@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,12 +78,21 @@ impl AbortedBy {
     }
 }
 
+/// What the records of one worker are written with. All share it, and count who does: workers that
+/// shared one would keep fetching that count from each other.
+#[derive(Debug)]
+pub struct Recorder {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether we are ending.
+    pub lifecycle: Arc<Lifecycle>,
+}
+
 /// The story of one request. Dropping it writes the access line and counts the request, so that
 /// none is forgotten: also one whose viewer left while S3 was still silent.
 #[derive(Debug)]
 pub struct AccessRecord {
-    metrics: Arc<Metrics>,
-    lifecycle: Arc<Lifecycle>,
+    recorder: Rc<Recorder>,
     started: Instant,
     id: RequestId,
     method: Cow<'static, str>,
@@ -115,18 +125,16 @@ impl AccessRecord {
     /// Begins the story when the head of a request has been read.
     #[must_use]
     pub fn begin(
-        metrics: Arc<Metrics>,
-        lifecycle: Arc<Lifecycle>,
+        recorder: Rc<Recorder>,
         id: RequestId,
         method: &str,
         path: &str,
         viewer: Option<IpAddr>,
     ) -> Self {
-        metrics.request_began();
+        recorder.metrics.request_began();
         let known = METHODS.iter().find(|&&known| known == method);
         Self {
-            metrics,
-            lifecycle,
+            recorder,
             started: Instant::now(),
             id,
             method: known.map_or_else(|| method.to_owned().into(), |&known| known.into()),
@@ -162,7 +170,7 @@ impl AccessRecord {
     /// stranger made up has no place in a label.
     pub fn decided(&mut self, result: &'static str, key_pair_id: Option<String>) {
         let label = key_pair_id.as_deref().unwrap_or("-");
-        self.metrics.auth_decided(result, label);
+        self.recorder.metrics.auth_decided(result, label);
         self.auth = result;
         self.key_pair_id = key_pair_id;
     }
@@ -170,7 +178,7 @@ impl AccessRecord {
     /// The head of the answer is ready and promises `promised` bytes of body.
     pub fn answered(&mut self, status: u16, promised: u64) {
         let after = self.started.elapsed();
-        self.metrics.answered(after);
+        self.recorder.metrics.answered(after);
         self.first_byte = Some(after);
         self.status = Some(status);
         self.promised = promised;
@@ -179,7 +187,7 @@ impl AccessRecord {
     /// Body bytes were handed to the connection.
     pub fn sent(&mut self, bytes: u64) {
         self.sent = self.sent.saturating_add(bytes);
-        self.metrics.sent(bytes);
+        self.recorder.metrics.sent(bytes);
     }
 
     /// How often the read from S3 has been opened again so far.
@@ -195,7 +203,7 @@ impl AccessRecord {
     fn ended_by(&self) -> Option<AbortedBy> {
         // An unfinished answer that nobody else ended was left by its viewer, or cut at our end.
         let unfinished = self.status.is_none() || self.sent < self.promised;
-        let by = match self.lifecycle.phase() {
+        let by = match self.recorder.lifecycle.phase() {
             Phase::Starting | Phase::Serving | Phase::Draining => AbortedBy::Viewer,
             Phase::Cutting => AbortedBy::Shutdown,
         };
@@ -212,11 +220,12 @@ impl Drop for AccessRecord {
         };
         // 499 is nginx's name for "the viewer left before there was an answer"; it is never sent.
         let status = self.status.unwrap_or(499);
-        self.metrics
+        self.recorder
+            .metrics
             .request_ended(method, status, self.route.as_str(), duration);
         let ended_by = self.ended_by();
         if let Some(by) = ended_by {
-            self.metrics.aborted(by.side(), by.reason());
+            self.recorder.metrics.aborted(by.side(), by.reason());
         }
         log::info!(
             target: TARGET,
@@ -261,9 +270,11 @@ mod tests {
     use super::*;
 
     fn record(metrics: &Arc<Metrics>) -> AccessRecord {
-        let metrics = Arc::clone(metrics);
-        let lifecycle = Arc::new(Lifecycle::default());
-        AccessRecord::begin(metrics, lifecycle, RequestId::random(), "GET", "/a", None)
+        let recorder = Rc::new(Recorder {
+            metrics: Arc::clone(metrics),
+            lifecycle: Arc::new(Lifecycle::default()),
+        });
+        AccessRecord::begin(recorder, RequestId::random(), "GET", "/a", None)
     }
 
     #[test]
@@ -281,9 +292,9 @@ mod tests {
         assert_eq!(short.ended_by(), Some(AbortedBy::Origin));
         assert_eq!(record(&metrics).ended_by(), Some(AbortedBy::Viewer));
         let cut = record(&metrics);
-        cut.lifecycle.reach(Phase::Draining);
+        cut.recorder.lifecycle.reach(Phase::Draining);
         assert_eq!(cut.ended_by(), Some(AbortedBy::Viewer));
-        cut.lifecycle.reach(Phase::Cutting);
+        cut.recorder.lifecycle.reach(Phase::Cutting);
         assert_eq!(cut.ended_by(), Some(AbortedBy::Shutdown));
     }
 

@@ -6,7 +6,7 @@ pub mod logging;
 pub mod metrics;
 pub mod request_id;
 
-pub use access::{AbortedBy, AccessRecord, Route};
+pub use access::{AbortedBy, AccessRecord, Recorder, Route};
 pub use lifecycle::{Lifecycle, Phase};
 pub use metrics::{BlockFound, Metrics, OriginMetrics};
 pub use request_id::RequestId;

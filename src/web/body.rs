@@ -27,7 +27,7 @@ pub struct ViewerBody {
 struct Account {
     /// Free for another viewer when this is dropped.
     _place: Option<Place>,
-    record: AccessRecord,
+    record: Box<AccessRecord>,
     /// Given back when the answer has ended, so that the next request may come.
     turn: TurnGuard,
 }
@@ -115,7 +115,12 @@ enum Content {
 }
 
 impl ViewerBody {
-    fn new(content: Content, place: Option<Place>, record: AccessRecord, turn: TurnGuard) -> Self {
+    fn new(
+        content: Content,
+        place: Option<Place>,
+        record: Box<AccessRecord>,
+        turn: TurnGuard,
+    ) -> Self {
         Self {
             content,
             account: Some(Box::new(Account {
@@ -128,19 +133,19 @@ impl ViewerBody {
 
     /// No body at all.
     #[must_use]
-    pub fn none(record: AccessRecord, turn: TurnGuard) -> Self {
+    pub fn none(record: Box<AccessRecord>, turn: TurnGuard) -> Self {
         Self::new(Content::None, None, record, turn)
     }
 
     /// The head of an answer whose body would have `length` bytes.
     #[must_use]
-    pub fn absent(length: u64, record: AccessRecord, turn: TurnGuard) -> Self {
+    pub fn absent(length: u64, record: Box<AccessRecord>, turn: TurnGuard) -> Self {
         Self::new(Content::Absent(length), None, record, turn)
     }
 
     /// A short text of ours.
     #[must_use]
-    pub fn text(text: Bytes, record: AccessRecord, turn: TurnGuard) -> Self {
+    pub fn text(text: Bytes, record: Box<AccessRecord>, turn: TurnGuard) -> Self {
         Self::new(Content::Text(Some(text)), None, record, turn)
     }
 
@@ -153,7 +158,7 @@ impl ViewerBody {
         outlet: Option<Rc<Outlet>>,
         pauses: Rc<Pauses>,
         place: Option<Place>,
-        record: AccessRecord,
+        record: Box<AccessRecord>,
         turn: TurnGuard,
     ) -> Self {
         let content = Content::Object {

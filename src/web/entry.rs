@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_http::{HttpMessage as _, Request};
 use actix_web::HttpResponse;
-use actix_web::http::header::HOST;
+use actix_web::http::header::{HOST, HeaderName};
 use actix_web::http::{Method, StatusCode};
 
 use super::admission::{Admission, Audience, Wanted, admit};
@@ -31,6 +31,9 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// The part of the key space that is ours.
 const RESERVED: &str = "-/";
+
+/// What a caller may name a request with.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest path that an access line tells, in bytes.
 const MAX_LOGGED_PATH_BYTES: usize = 4096;
@@ -138,7 +141,9 @@ impl<'w> Target<'w> {
 
 /// A key as servers have it that take several `/` for one, if it is another.
 fn collapsed(key: &str) -> Option<String> {
-    if !key.starts_with('/') && !key.contains("//") {
+    let mut slashes = memchr::memchr_iter(b'/', key.as_bytes());
+    let is_doubled = |at: usize| key.as_bytes().get(at + 1) == Some(&b'/');
+    if !key.starts_with('/') && !slashes.any(is_doubled) {
         return None;
     }
     let is_folder = key.ends_with('/');
@@ -147,19 +152,19 @@ fn collapsed(key: &str) -> Option<String> {
     Some(format!("{}{end}", segments.join("/")))
 }
 
-fn begin(request: &Request, worker: &Worker) -> AccessRecord {
+fn begin(request: &Request, worker: &Worker) -> Box<AccessRecord> {
     let id = request
         .headers()
-        .get("x-request-id")
+        .get(X_REQUEST_ID)
         .map(actix_web::http::header::HeaderValue::as_bytes);
-    AccessRecord::begin(
-        Arc::clone(&worker.shared.metrics),
-        Arc::clone(&worker.shared.lifecycle),
+    // It goes from hand to hand.
+    Box::new(AccessRecord::begin(
+        Rc::clone(&worker.recorder),
         RequestId::from_header(id),
         request.method().as_str(),
         logged_path(request.uri().path()),
         worker.shared.config.trusted_proxies.viewer(request),
-    )
+    ))
 }
 
 /// The front of a path; a path is ASCII here, so it can be cut anywhere.

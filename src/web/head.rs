@@ -115,24 +115,21 @@ impl Head {
     /// Adds `Content-Range`.
     pub fn content_range(&mut self, range: ContentRange) -> &mut Self {
         let name = fields::CONTENT_RANGE;
-        match &mut self.lines {
-            Some(lines) => {
-                let [mut first, mut last, mut complete] = [itoa::Buffer::new(); 3];
-                let value = [
-                    b"bytes ",
-                    first.format(range.range().first()).as_bytes(),
-                    b"-",
-                    last.format(range.range().last()).as_bytes(),
-                    b"/",
-                    complete.format(range.complete().bytes()).as_bytes(),
-                ];
-                lines.add(name, &value);
-            }
-            None => {
-                let value = range.to_string();
-                self.builder.insert_header((name.as_str(), value));
-            }
-        }
+        let Some(lines) = &mut self.lines else {
+            let value = range.to_string();
+            self.builder.insert_header((name.as_str(), value));
+            return self;
+        };
+        let [mut first, mut last, mut complete] = [itoa::Buffer::new(); 3];
+        let value = [
+            b"bytes ",
+            first.format(range.range().first()).as_bytes(),
+            b"-",
+            last.format(range.range().last()).as_bytes(),
+            b"/",
+            complete.format(range.complete().bytes()).as_bytes(),
+        ];
+        lines.add(name, &value);
         self
     }
 

@@ -33,7 +33,7 @@ use std::time::Duration;
 use crate::cache::engine::Tiers;
 use crate::object::mount::Routes;
 use crate::object::representation::FieldValue;
-use crate::telemetry::{Lifecycle, Metrics};
+use crate::telemetry::{Lifecycle, Metrics, Recorder};
 
 use admission::SignedUrls;
 use origin::{Origin, WorkerOrigin};
@@ -114,6 +114,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Reads what is served.
     pub origins: Routes<WorkerOrigin>,
+    /// Writes down what becomes of requests.
+    pub recorder: Rc<Recorder>,
     /// Watches over viewers that take nothing.
     pub pauses: Rc<Pauses>,
     /// What answers say about connections that stay open; see [`keep_alive::field_value`].

@@ -71,7 +71,7 @@ pub fn respond(
     request: &Request,
     worker: &Worker,
     cors: &CorsPolicy,
-    record: AccessRecord,
+    record: Box<AccessRecord>,
     audience: Audience,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
@@ -115,7 +115,7 @@ struct Answer<'a> {
     outlet: Option<Rc<Outlet>>,
     /// `Date`, and the latest that `Last-Modified` may be.
     now: HttpDate,
-    record: AccessRecord,
+    record: Box<AccessRecord>,
     /// Whom it is for.
     audience: Audience,
     /// Where what it says of an object comes from.
@@ -383,7 +383,7 @@ impl<'a> Answer<'a> {
         self,
         head: Head,
         promised: u64,
-        body: impl FnOnce(AccessRecord, TurnGuard) -> ViewerBody,
+        body: impl FnOnce(Box<AccessRecord>, TurnGuard) -> ViewerBody,
     ) -> HttpResponse<ViewerBody> {
         let mut record = self.record;
         let turn = TurnGuard::of(self.request);
