@@ -114,9 +114,16 @@ impl<E: Clone> Block<E> {
             .collect()
     }
 
-    /// Takes note that bytes of it were sent, if only from its file.
-    pub fn was_sent(&self) {
-        lock(&self.state).was_read = true;
+    /// Takes note that bytes of it are sent from its file, and tells whether it can stand in for that up
+    /// to `end`, if it may have to; that is a use of it.
+    pub fn stands_in(&self, end: Option<usize>) -> bool {
+        let mut state = lock(&self.state);
+        state.was_read = true;
+        let stands_in = end.is_some_and(|end| state.filled >= end);
+        if stands_in {
+            state.uses = state.uses.saturating_add(1).min(MOST_USES);
+        }
+        stands_in
     }
 
     /// Takes note of whether the disk had time to take it, and tells whether it had none before.

@@ -138,23 +138,12 @@ impl BlockBody {
     }
 
     /// Takes note of where the block of the next byte was found. A viewer that pauses in it comes to it
-    /// again, and that is no other use. True if it is one.
-    fn found(&mut self, how: BlockFound) -> bool {
+    /// again, and that is no other use.
+    fn found(&mut self, how: BlockFound) {
         self.first_block.get_or_insert(how);
         let index = self.next / self.engine().blocks.block_size();
-        let is_new = self.counted.replace(index) != Some(index);
-        if is_new {
+        if self.counted.replace(index) != Some(index) {
             self.engine().metrics().cache_block(how);
-        }
-        is_new
-    }
-
-    /// Takes note that a block is sent from its file.
-    fn found_file(&mut self, index: u64) {
-        if self.found(BlockFound::OnDisk)
-            && let Some(disk) = &self.engine().disk
-        {
-            disk.used(&self.engine().on_disk(&self.identity, index));
         }
     }
 
@@ -178,7 +167,9 @@ impl BlockBody {
             .min(self.last.saturating_add(1))
             .min(self.next.saturating_add(MOST_AT_HAND));
         let range = self.next.saturating_sub(begin)..end.saturating_sub(begin);
-        self.engine().in_file(disk, &self.identity, index, range)
+        let is_use = self.counted != Some(index);
+        self.sources
+            .in_file(disk, &self.identity, index, range, is_use)
     }
 
     /// Goes to the block of the next byte, or hands bytes of it out if they lie on disk.
@@ -194,7 +185,7 @@ impl BlockBody {
             return None;
         }
         if let Some((piece, is_in_memory)) = self.in_file(index, wants) {
-            self.found_file(index);
+            self.found(BlockFound::OnDisk);
             if !is_in_memory {
                 // It is of no run, and so past the one that was read.
                 self.interest = None;
@@ -372,7 +363,7 @@ impl BlockBody {
                         // It had to go before its viewer was done: there are more viewers than room.
                         let index = *index;
                         if let Some((piece, _)) = self.in_file(index, wants) {
-                            self.found_file(index);
+                            self.found(BlockFound::OnDisk);
                             return Poll::Ready(Some(Ok(self.hand_out(piece))));
                         }
                         if self.engine().is_on_disk(&self.identity, index) {

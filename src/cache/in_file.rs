@@ -10,6 +10,7 @@ use super::block::Block;
 use super::disk::{BlockName, DiskTier};
 use super::engine::{Engine, SharedError};
 use super::identity::ObjectIdentity;
+use super::reader::Sources;
 use crate::storage::Piece;
 use crate::storage::piece::{SHORT_ANSWER_BYTES, Twin};
 
@@ -25,7 +26,7 @@ pub(super) const fn is_from_memory(bytes: u64) -> bool {
 #[derive(Debug)]
 struct InMemory {
     block: Arc<Block<SharedError>>,
-    disk: Arc<DiskTier>,
+    sources: Arc<Sources>,
     name: BlockName,
 }
 
@@ -37,45 +38,54 @@ impl Twin for InMemory {
     }
 
     fn file_failed(&self) {
-        self.disk.distrust(&self.name);
+        if let Some(disk) = &self.sources.engine.disk {
+            disk.distrust(&self.name);
+        }
     }
 }
 
-impl Engine {
+impl Sources {
     /// Bytes of a block, if they are at hand in its file and not better had from memory; and whether they
-    /// are there too.
+    /// are there too. That may be a use of the file.
     pub(super) fn in_file(
-        &self,
-        disk: &Arc<DiskTier>,
+        self: &Arc<Self>,
+        disk: &DiskTier,
         identity: &ObjectIdentity,
         index: u64,
         range: Range<u64>,
+        is_use: bool,
     ) -> Option<(Piece, bool)> {
         let length = range.end.saturating_sub(range.start);
-        let block = self.blocks.peek(identity, index);
+        let block = self.engine.blocks.peek(identity, index);
         if block.is_some() && is_from_memory(length) {
             return None;
         }
-        let name = self.on_disk(identity, index);
+        let name = self.engine.on_disk(identity, index);
         let end = usize::try_from(range.end).unwrap_or(usize::MAX);
-        let piece = disk.at_hand(&name, range)?;
+        let piece = disk.at_hand(&name, range, is_use)?;
         let Some(block) = block else {
             return Some((piece, false));
         };
-        block.was_sent();
+        let is_file = matches!(piece, Piece::File(_));
+        // What is left to the connection cannot be asked for again.
+        let may_have_to = is_file && length <= SHORT_ANSWER_BYTES;
+        let stands_in = block.stands_in(may_have_to.then_some(end));
         let piece = match piece {
-            // What is left to the connection cannot be asked for again.
-            Piece::File(part) if length <= SHORT_ANSWER_BYTES && block.filled() >= end => {
-                // It is of use where it is.
-                drop(block.used());
-                let disk = Arc::clone(disk);
-                Piece::File(part.with_twin(Arc::new(InMemory { block, disk, name })))
+            Piece::File(part) if stands_in => {
+                let sources = Arc::clone(self);
+                Piece::File(part.with_twin(Arc::new(InMemory {
+                    block,
+                    sources,
+                    name,
+                })))
             }
             piece => piece,
         };
         Some((piece, true))
     }
+}
 
+impl Engine {
     /// Hands a complete block on to the disk, if there is one.
     pub(super) fn offer(&self, identity: &ObjectIdentity, index: u64, block: &Block<SharedError>) {
         if let Some(disk) = &self.disk {

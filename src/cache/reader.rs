@@ -30,6 +30,12 @@ pub struct Sources {
     pub(super) reader: Arc<dyn ObjectReader>,
 }
 
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.engine.fmt(f)
+    }
+}
+
 impl Cached {
     /// Over the reader of a worker, with an engine that all workers share.
     #[must_use]

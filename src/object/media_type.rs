@@ -1,5 +1,7 @@
 //! Media types by file extension, and which types a browser would run.
 
+use std::borrow::Cow;
+
 /// Extension and type, in the names that browsers know. Sources: the IANA registry, and for the
 /// few that it lacks (`audio/flac` before RFC 9639, `video/x-matroska`) what browsers accept.
 const BY_EXTENSION: &[(&str, &str)] = &[
@@ -52,18 +54,60 @@ pub fn by_extension(key: &str) -> Option<&'static str> {
 /// The type of what nothing better is known of.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The type that is told: the stored one if it says something, else by the key's extension. Uploads
-/// without a type are stored as `binary/octet-stream`, the commonest reason that media in S3 does
-/// not play.
+/// The type that is told: the stored one if it says something, else by the key's extension.
 #[must_use]
 pub fn told<'a>(stored: Option<&'a str>, key: &str) -> Option<&'a str> {
-    let says_something = |stored: &&str| {
-        let essence = stored.split(';').next().unwrap_or(stored).trim();
-        is_media_type(stored)
-            && !essence.eq_ignore_ascii_case(OCTET_STREAM)
-            && !essence.eq_ignore_ascii_case("binary/octet-stream")
-    };
-    stored.filter(says_something).or_else(|| by_extension(key))
+    let stored = stored.filter(|stored| says_something(stored));
+    stored.or_else(|| by_extension(key))
+}
+
+/// Whether a stored type says anything. Uploads without a type are stored as `binary/octet-stream`, the
+/// commonest reason that media in S3 does not play.
+#[must_use]
+pub fn says_something(stored: &str) -> bool {
+    let essence = stored.split(';').next().unwrap_or(stored).trim();
+    is_media_type(stored)
+        && !essence.eq_ignore_ascii_case(OCTET_STREAM)
+        && !essence.eq_ignore_ascii_case("binary/octet-stream")
+}
+
+/// The type of an answer, and whether a browser would run what has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MediaType {
+    text: Cow<'static, str>,
+    is_active: bool,
+}
+
+impl MediaType {
+    /// A type that is part of the program, and that no browser runs.
+    #[must_use]
+    pub const fn of_program(text: &'static str) -> Self {
+        Self {
+            text: Cow::Borrowed(text),
+            is_active: false,
+        }
+    }
+
+    /// A type that was stored, and what [`is_active`] says of it.
+    #[must_use]
+    pub const fn stored(text: String, is_active: bool) -> Self {
+        Self {
+            text: Cow::Owned(text),
+            is_active,
+        }
+    }
+
+    /// The value of `Content-Type`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a browser would run it as a document or script of our origin.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.is_active
+    }
 }
 
 /// True for exactly one media type, `type/subtype` with parameters at most (RFC 9110 section 8.3.1).

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::media_type::{MediaType, is_active, says_something};
 use super::version_id::VersionId;
 use crate::semantics::{CompleteLength, Validators};
 
@@ -16,7 +17,7 @@ pub struct Representation {
     /// Its name in a bucket that keeps versions. No viewer is told.
     pub version: Option<VersionId>,
     /// `Content-Type` as stored.
-    pub content_type: Option<FieldValue>,
+    pub content_type: Option<StoredType>,
     /// `Content-Encoding` as stored, without `aws-chunked` and `identity`.
     pub content_encoding: Option<FieldValue>,
     /// `Content-Language` as stored.
@@ -92,6 +93,40 @@ impl fmt::Display for FieldValue {
     }
 }
 
+/// A `Content-Type` as stored, looked at once: every answer has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredType {
+    value: FieldValue,
+    says_something: bool,
+    is_active: bool,
+}
+
+impl StoredType {
+    /// Checks a value; `None` for one that cannot be sent or is empty.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let value = FieldValue::parse(value)?;
+        Some(Self {
+            says_something: says_something(value.as_str()),
+            is_active: is_active(value.as_str()),
+            value,
+        })
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.value.as_str()
+    }
+
+    /// The type that it says, if it says one that anyone can do something with.
+    #[must_use]
+    pub fn media_type(&self) -> Option<MediaType> {
+        let media_type = || MediaType::stored(self.as_str().to_owned(), self.is_active);
+        self.says_something.then(media_type)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +162,25 @@ mod tests {
             let parsed = FieldValue::parse_content_encoding(value);
             assert_eq!(parsed.as_ref().map(FieldValue::as_str), kept, "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_stored_type_is_told_as_it_was_stored_if_it_says_something() {
+        for (stored, told) in [
+            ("video/mp4", Some(("video/mp4", false))),
+            (
+                " Text/HTML; charset=x ",
+                Some(("Text/HTML; charset=x", true)),
+            ),
+            ("binary/octet-stream", None),
+            ("video/mp4, text/html", None),
+        ] {
+            let media_type = StoredType::parse(stored).unwrap().media_type();
+            let seen = media_type
+                .as_ref()
+                .map(|media_type| (media_type.as_str(), media_type.is_active()));
+            assert_eq!(seen, told, "{stored}");
+        }
+        assert_eq!(StoredType::parse(" "), None);
     }
 }

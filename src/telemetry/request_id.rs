@@ -40,7 +40,7 @@ impl RequestId {
         // Every request needs one, and formatting costs as much as all else about it.
         let bits = fastrand::u64(..);
         let digits: [u8; 16] = std::array::from_fn(|place| hex_digit(bits >> (60 - 4 * place)));
-        Self(String::from_utf8_lossy(&digits).into())
+        Self(std::str::from_utf8(&digits).unwrap_or_default().into())
     }
 
     /// The id.

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::decide::OpenBody;
 use crate::object::first_bytes::{FIRST_BYTES, by_first_bytes};
-use crate::object::media_type::{OCTET_STREAM, told};
-use crate::object::representation::FieldValue;
+use crate::object::media_type::{MediaType, OCTET_STREAM, by_extension};
+use crate::object::representation::StoredType;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
@@ -24,16 +24,19 @@ pub async fn of(
     key: &ObjectKey,
     representation: &Representation,
     at_hand: Option<(&mut OpenBody, InclRange)>,
-) -> Result<String, ReadError> {
+) -> Result<MediaType, ReadError> {
     let stored = representation.content_type.as_ref();
-    if let Some(told) = told(stored.map(FieldValue::as_str), key.as_str()) {
-        return Ok(told.to_owned());
+    let told = stored
+        .and_then(StoredType::media_type)
+        .or_else(|| by_extension(key.as_str()).map(MediaType::of_program));
+    if let Some(told) = told {
+        return Ok(told);
     }
     // Always so many and no more, so that every answer looks at the same bytes.
     let wanted = representation.length.bytes().min(FIRST_BYTES);
     let last = wanted.checked_sub(1);
     let Some(range) = last.and_then(|last| InclRange::new(0, last)) else {
-        return Ok(OCTET_STREAM.to_owned());
+        return Ok(MediaType::of_program(OCTET_STREAM));
     };
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     let has_them = |(_, of): &(_, InclRange)| of.first() == 0 && of.last() >= range.last();
@@ -43,7 +46,7 @@ pub async fn of(
         let mut body = open(reader, key, representation, range).await?;
         by_first_bytes(&first(&mut body, wanted).await?)
     };
-    Ok(media_type.unwrap_or(OCTET_STREAM).to_owned())
+    Ok(MediaType::of_program(media_type.unwrap_or(OCTET_STREAM)))
 }
 
 /// Opens a read of a range of the version that is known.

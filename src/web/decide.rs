@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::content_type;
 use super::extract::{Asked, Want};
+use crate::object::media_type::MediaType;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{CompleteLength, Conditions, RangeSpec, Selection};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
@@ -30,7 +31,7 @@ pub struct Decided {
     pub representation: Representation,
     /// What is sent as its `Content-Type`, the same for every answer that has one; empty for 304, 412
     /// and 416.
-    pub content_type: String,
+    pub content_type: MediaType,
     /// Where it comes from.
     pub served: Served,
     /// Its bytes, for [`Selection::Whole`] and [`Selection::Part`] of a GET that have some; those of
@@ -125,7 +126,7 @@ async fn typed(
             return Ok(Decided {
                 selection,
                 representation,
-                content_type: String::new(),
+                content_type: MediaType::default(),
                 served,
                 body,
             });

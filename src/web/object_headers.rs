@@ -4,7 +4,7 @@ use super::admission::{Audience, private};
 use super::fields::{self, FieldName};
 use super::head::Head;
 use crate::object::Representation;
-use crate::object::media_type;
+use crate::object::media_type::MediaType;
 use crate::object::representation::FieldValue;
 use crate::semantics::HttpDate;
 use crate::storage::{Served, Source};
@@ -24,7 +24,7 @@ pub fn describe(
     head: &mut Head,
     representation: &Representation,
     caching: Caching<'_>,
-    content_type: &str,
+    content_type: &MediaType,
     now: HttpDate,
 ) {
     validate(head, representation, caching);
@@ -42,7 +42,7 @@ pub fn describe(
         representation.content_language.as_ref(),
     );
     let disposition = representation.content_disposition.as_ref();
-    if media_type::is_active(content_type) {
+    if content_type.is_active() {
         head.fixed(fields::SANDBOX)
             .text(fields::CONTENT_DISPOSITION, &as_attachment(disposition));
     } else {

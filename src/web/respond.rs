@@ -23,6 +23,7 @@ use super::problem::ServeError;
 use super::streams::Place;
 use super::{CorsPolicy, Shared, Worker, object_headers};
 use crate::connection::Outlet;
+use crate::object::media_type::MediaType;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{ContentRange, HttpDate, InclRange, Selection};
 use crate::storage::error::{ReadError, ReadErrorKind};
@@ -191,7 +192,7 @@ impl<'a> Answer<'a> {
         self,
         parts: &[InclRange],
         representation: &Representation,
-        content_type: &str,
+        content_type: &MediaType,
         body: Option<OpenBody>,
         version: Option<PinnedVersion>,
     ) -> HttpResponse<ViewerBody> {
@@ -199,7 +200,7 @@ impl<'a> Answer<'a> {
             let error = ReadError::new(ReadErrorKind::Internal, "parts without a version");
             return self.failure(&ServeError::Read(error));
         };
-        let framing = Framing::new(parts, representation.length, content_type);
+        let framing = Framing::new(parts, representation.length, content_type.as_str());
         let promised = framing.length();
         let by = self.written_by(promised, true);
         let mut head = self.object_head(StatusCode::PARTIAL_CONTENT, by);

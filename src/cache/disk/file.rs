@@ -7,9 +7,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 
@@ -33,6 +34,8 @@ pub struct OpenBlock {
     length: u64,
     /// Of when it was found right.
     stamp: Stamp,
+    /// Since they were taken.
+    uses: AtomicU8,
 }
 
 /// What changes when anyone writes to a file.
@@ -40,15 +43,17 @@ pub struct OpenBlock {
 pub struct Stamp {
     length: u64,
     /// Seconds and nanoseconds of the last change.
-    changed: (i64, i64),
+    changed: (i64, u64),
 }
 
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
+        // Not the metadata of the standard library, which asks for all there is: this is asked for every
+        // part that is sent.
+        let status = rustix::fs::fstat(file)?;
         Ok(Self {
-            length: metadata.len(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            length: u64::try_from(status.st_size).unwrap_or_default(),
+            changed: (status.st_ctime, status.st_ctime_nsec),
         })
     }
 }
@@ -60,6 +65,7 @@ impl OpenBlock {
             file: Arc::new(file),
             length,
             stamp,
+            uses: AtomicU8::new(0),
         })
     }
 
@@ -76,6 +82,19 @@ impl OpenBlock {
     #[must_use]
     pub const fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    /// Counts a use.
+    pub fn used(&self) {
+        // Many say no more than a few, and one that is lost says nothing.
+        let uses = self.uses.load(Ordering::Relaxed);
+        self.uses.store(uses.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// How often it was used since this was asked.
+    #[must_use]
+    pub fn take_uses(&self) -> u8 {
+        self.uses.swap(0, Ordering::Relaxed)
     }
 
     /// Whether it can be told at all what the kernel holds of it, where it has just been read or written.
@@ -162,6 +181,7 @@ fn write_beside(beside: &Path, name: &BlockName, pieces: &[Bytes]) -> io::Result
         .truncate(true)
         .mode(0o600)
         .open(beside)?;
+    do_not_note_reads(&file);
     let mut crc = crc32fast::Hasher::new();
     let mut length = 0_u64;
     for piece in pieces {
@@ -200,7 +220,9 @@ fn write_at_once<'a>(file: &mut File, parts: impl Iterator<Item = &'a [u8]>) -> 
 /// [`Unreadable`], also for a single wrong bit.
 pub fn read(path: &Path, name: &BlockName, length: u64) -> Result<(Bytes, OpenBlock), Unreadable> {
     // What is written while it is read is another change.
-    let open = OpenBlock::new(File::open(path)?, length)?;
+    let file = File::open(path)?;
+    do_not_note_reads(&file);
+    let open = OpenBlock::new(file, length)?;
     let expected = length.saturating_add(END_BYTES);
     if open.stamp.length != expected {
         return Err(Unreadable::Damaged);
@@ -223,13 +245,31 @@ pub fn read(path: &Path, name: &BlockName, length: u64) -> Result<(Bytes, OpenBl
     }
 }
 
+/// Has the kernel not look each time whether it is time to note when the file was read last.
+#[cfg(target_os = "linux")]
+fn do_not_note_reads(file: &File) {
+    // Refused for files of others, which are read all the same.
+    let _ = rustix::fs::fcntl_setfl(file, rustix::fs::OFlags::NOATIME);
+}
+
+/// Elsewhere no file is sent.
+#[cfg(not(target_os = "linux"))]
+const fn do_not_note_reads(_: &File) {}
+
 /// Opens a file whose path the kernel holds in memory.
 #[cfg(target_os = "linux")]
 fn open_if_known(path: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    use rustix::io::Errno;
 
+    let open = |flags| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    Ok(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED)?.into())
+    let opened = match open(flags | OFlags::NOATIME) {
+        // It is another's.
+        Err(Errno::PERM) => open(flags),
+        opened => opened,
+    };
+    Ok(opened?.into())
 }
 
 /// Elsewhere none is sent, so none is opened.

@@ -45,6 +45,24 @@ struct Entry {
     open: Option<Arc<OpenBlock>>,
 }
 
+impl Entry {
+    fn used(&mut self, times: u8) {
+        self.uses = self.uses.saturating_add(times).min(MOST_USES);
+    }
+
+    /// Takes over the uses that were counted with the open file, where they cost no look at the index.
+    fn take_uses(&mut self) -> u8 {
+        let times = self.open.as_ref().map_or(0, |open| open.take_uses());
+        self.used(times);
+        self.uses
+    }
+
+    fn keep_open(&mut self, open: Option<Arc<OpenBlock>>) -> Option<Arc<OpenBlock>> {
+        self.take_uses();
+        std::mem::replace(&mut self.open, open)
+    }
+}
+
 /// A block that is not known any more, and its file if that was open.
 #[derive(Debug)]
 pub struct Gone {
@@ -111,9 +129,8 @@ impl Index {
 
     /// Counts a use of a block; false if it is not there.
     pub fn used(&mut self, name: &BlockName) -> bool {
-        let entry = self.blocks.get_mut(name);
-        entry.is_some_and(|entry| {
-            entry.uses = entry.uses.saturating_add(1).min(MOST_USES);
+        self.blocks.get_mut(name).is_some_and(|entry| {
+            entry.used(1);
             true
         })
     }
@@ -132,7 +149,7 @@ impl Index {
     pub fn distrust(&mut self, name: &BlockName) -> Option<Arc<OpenBlock>> {
         let entry = self.blocks.get_mut(name)?;
         entry.stamp = None;
-        entry.open.take()
+        entry.keep_open(None)
     }
 
     /// What of it there is and was.
@@ -192,14 +209,14 @@ impl Index {
             return vec![open];
         };
         entry.stamp = Some(open.stamp());
-        match entry.open.replace(open) {
+        match entry.keep_open(Some(open)) {
             Some(before) => closed.push(before),
             None => self.opened.push_back(*name),
         }
         while self.opened.len() > self.most_open {
             let oldest = self.opened.pop_front();
             let oldest = oldest.and_then(|name| self.blocks.get_mut(&name));
-            closed.extend(oldest.and_then(|entry| entry.open.take()));
+            closed.extend(oldest.and_then(|entry| entry.keep_open(None)));
         }
         closed
     }
@@ -250,7 +267,7 @@ impl Index {
             let Self { queue, blocks, .. } = self;
             let next = queue.evict(|name| match blocks.get_mut(name) {
                 Some(entry) => {
-                    let uses = entry.uses;
+                    let uses = entry.take_uses();
                     entry.uses = uses.saturating_sub(1);
                     Fate::Used(uses)
                 }

@@ -153,9 +153,10 @@ impl Shelf {
         matches!(self.index().opened(name), Ok(_) | Err(Some(_)))
     }
 
-    /// Bytes of a block, if that was found right and they can be had without waiting for the disk.
+    /// Bytes of a block, if that was found right and they can be had without waiting for the disk; that
+    /// may be a use of it.
     #[must_use]
-    pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {
+    pub fn at_hand(&self, name: &BlockName, range: Range<u64>, is_use: bool) -> Option<Piece> {
         let opened = self.index().opened(name);
         let open = match opened {
             Ok(open) => open,
@@ -167,7 +168,11 @@ impl Shelf {
                 open
             }
         };
-        open.at_hand(range)
+        let piece = open.at_hand(range)?;
+        if is_use {
+            open.used();
+        }
+        Some(piece)
     }
 
     /// Has a block read and checked before it is at hand again.
@@ -403,7 +408,7 @@ mod tests {
             (0..4).filter(is_open).collect()
         };
         let at_hand = |shelf: &Shelf| -> Vec<u64> {
-            let at_hand = |&number: &u64| shelf.at_hand(&name(1, number), 0..10).is_some();
+            let at_hand = |&number: &u64| shelf.at_hand(&name(1, number), 0..10, true).is_some();
             (0..4).filter(at_hand).collect()
         };
         assert_eq!(open(&shelf), [2, 3]);
@@ -420,7 +425,7 @@ mod tests {
         assert!(shelf.index().opened(&name(1, 0)).is_err());
         fs::write(&path, fs::read(&path).unwrap()).unwrap();
         assert_eq!(at_hand(&shelf), [1, 2]);
-        let beyond = shelf.at_hand(&name(1, 1), 0..1001);
+        let beyond = shelf.at_hand(&name(1, 1), 0..1001, true);
         assert!(beyond.is_none(), "beyond its end");
         drop(shelf);
         // After a start nothing is trusted before it was read.

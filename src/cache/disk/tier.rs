@@ -116,19 +116,17 @@ impl DiskTier {
     }
 
     /// Bytes of a block as they lie on disk, if they can be had without waiting for it. They were found
-    /// right when the block was written or read.
+    /// right when the block was written or read. That is a use of it if an answer has just come to it.
     #[must_use]
-    pub fn at_hand(&self, name: &BlockName, range: Range<u64>) -> Option<Piece> {
+    pub fn at_hand(&self, name: &BlockName, range: Range<u64>, is_use: bool) -> Option<Piece> {
         if self.rests() {
             return None;
         }
-        self.shelf.at_hand(name, range)
-    }
-
-    /// An answer came to a block that is at hand.
-    pub fn used(&self, name: &BlockName) {
-        self.metrics.disk_at_hand();
-        self.shelf.used(name);
+        let piece = self.shelf.at_hand(name, range, is_use)?;
+        if is_use {
+            self.metrics.disk_at_hand();
+        }
+        Some(piece)
     }
 
     /// Whether a block is likely to be at hand.

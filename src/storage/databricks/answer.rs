@@ -8,7 +8,7 @@ use hyper::header::{
 
 use super::version::DatedVersion;
 use crate::object::media_type::by_extension;
-use crate::object::representation::FieldValue;
+use crate::object::representation::{FieldValue, StoredType};
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{CompleteLength, ContentRange, HttpDate, InclRange, RangeSpec};
 use crate::storage::error::BadAnswer;
@@ -19,7 +19,7 @@ use crate::storage::http::answer::{Extent, check_extent};
 #[derive(Debug, Clone)]
 pub struct FileHead {
     status: StatusCode,
-    content_type: Option<FieldValue>,
+    content_type: Option<StoredType>,
     content_length: Option<u64>,
     content_range: Option<String>,
     last_modified: Option<HttpDate>,
@@ -56,7 +56,7 @@ impl FileHead {
         let date = |name| field(name).and_then(HttpDate::parse);
         Ok(Self {
             status,
-            content_type: field(&CONTENT_TYPE).and_then(FieldValue::parse),
+            content_type: field(&CONTENT_TYPE).and_then(StoredType::parse),
             content_length: length.transpose()?,
             content_range: range.map(ToOwned::to_owned),
             last_modified: date(&LAST_MODIFIED),

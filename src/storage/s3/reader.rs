@@ -17,7 +17,7 @@ use super::answer::check_version;
 use super::client::S3Connection;
 use super::error::{Call, read_error};
 use super::region::RegionalClient;
-use crate::object::representation::FieldValue;
+use crate::object::representation::{FieldValue, StoredType};
 use crate::object::{ObjectKey, Representation, VersionId};
 use crate::semantics::range_specifier::IntRange;
 use crate::semantics::{
@@ -283,7 +283,7 @@ macro_rules! representation {
                     .and_then(|date| HttpDate::from_epoch_seconds(date.secs())),
             },
             version: output.version_id().and_then(VersionId::parse),
-            content_type: field(output.content_type()),
+            content_type: output.content_type().and_then(StoredType::parse),
             content_encoding: output
                 .content_encoding()
                 .and_then(FieldValue::parse_content_encoding),
