@@ -120,7 +120,7 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
         return Err(KeyError::ControlCharacter);
     }
     // Few segments begin with a dot.
-    let mut dots = memchr::memchr_iter(b'.', key.as_bytes());
+    let mut dots = key.match_indices('.').map(|(at, _)| at);
     let is_of_dots = |dot: usize| {
         let begins = key
             .get(..dot)
@@ -137,7 +137,8 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
 /// One strict pass: every `%` starts a triplet, everything else stands for itself.
 pub(crate) fn percent_decode(encoded: &[u8]) -> Result<Vec<u8>, KeyError> {
     let mut decoded = Vec::with_capacity(encoded.len());
-    let plain = memchr::memchr(b'%', encoded).unwrap_or(encoded.len());
+    let plain = encoded.iter().position(|&byte| byte == b'%');
+    let plain = plain.unwrap_or(encoded.len());
     let (plain, mut rest) = encoded.split_at(plain);
     decoded.extend_from_slice(plain);
     while let [byte, after @ ..] = rest {
