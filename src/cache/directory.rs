@@ -25,7 +25,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Known {
     /// As S3 tells it.
-    pub representation: Representation,
+    pub representation: Arc<Representation>,
     /// What its blocks are kept under; none without a strong tag.
     pub identity: Option<ObjectIdentity>,
     /// When S3 was asked.

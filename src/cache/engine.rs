@@ -292,7 +292,7 @@ impl Engine {
         opening: Opening,
         begun: Instant,
     ) -> Result<Known, ReadError> {
-        let known = |representation: Representation| Known {
+        let known = |representation: Arc<Representation>| Known {
             identity: ObjectIdentity::of(&self.origin, key, &representation),
             representation,
             learned: begun,
@@ -313,7 +313,7 @@ impl Engine {
         };
         match self.reader.read(request).await {
             Ok(read) => {
-                let known = known(read.representation.clone());
+                let known = known(Arc::clone(&read.representation));
                 self.keep(&known, first / size, read);
                 Ok(known)
             }

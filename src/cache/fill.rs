@@ -39,7 +39,7 @@ impl Engine {
             return;
         };
         let known = Arc::new(Known {
-            representation: known.representation.clone(),
+            representation: Arc::clone(&known.representation),
             identity: known.identity.clone(),
             learned: known.learned,
         });

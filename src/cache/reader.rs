@@ -87,14 +87,14 @@ impl Cached {
             }
             None => {
                 return Ok(ObjectRead {
-                    representation: known.representation.clone(),
+                    representation: Arc::clone(&known.representation),
                     extent: None,
                     body: Box::pin(Nothing),
                     served: served(known.learned, source_of_head(told)),
                 });
             }
         };
-        let representation = known.representation.clone();
+        let representation = Arc::clone(&known.representation);
         let learned = known.learned;
         let body = BlockBody::new(Arc::clone(&self.sources), known, identity, extent);
         let mut body = Box::pin(body);
@@ -144,7 +144,7 @@ impl ObjectReader for Cached {
             let served = served(known.learned, source_of_head(told));
             self.engine().metrics().cache_asked(served.source.as_str());
             Ok(ObjectHead {
-                representation: known.representation.clone(),
+                representation: Arc::clone(&known.representation),
                 served,
             })
         })

@@ -22,6 +22,7 @@ pub mod version;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -109,8 +110,8 @@ pub struct ReadRequest {
 
 /// An object, open for reading.
 pub struct ObjectRead {
-    /// The version that the bytes belong to.
-    pub representation: Representation,
+    /// The version that the bytes belong to. It is passed from hand to hand.
+    pub representation: Arc<Representation>,
     /// Which bytes of it the body carries; `None` for an empty object, which has none.
     pub extent: Option<InclRange>,
     /// The bytes.
@@ -123,7 +124,7 @@ pub struct ObjectRead {
 #[derive(Debug, Clone)]
 pub struct ObjectHead {
     /// The current version.
-    pub representation: Representation,
+    pub representation: Arc<Representation>,
     /// Where that is known from.
     pub served: Served,
 }

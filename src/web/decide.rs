@@ -7,6 +7,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub struct Decided {
     /// Which answer.
     pub selection: Selection,
     /// Of which version.
-    pub representation: Representation,
+    pub representation: Arc<Representation>,
     /// What is sent as its `Content-Type`, the same for every answer that has one; empty for 304, 412
     /// and 416.
     pub content_type: MediaType,
@@ -101,7 +102,7 @@ pub async fn decide(
 /// A decision whose type is not known yet.
 struct Outcome {
     selection: Selection,
-    representation: Representation,
+    representation: Arc<Representation>,
     served: Served,
     body: Option<OpenBody>,
 }

@@ -44,6 +44,14 @@ pub fn asked(request: &Request) -> Asked {
         }
         Want::HeadOnly => None,
     };
+    // Most requests have none, and each look costs as much as to see that of all at once.
+    if !has_conditions(request) {
+        let conditions = Conditions {
+            range,
+            ..Conditions::default()
+        };
+        return Asked { want, conditions };
+    }
     Asked {
         want,
         conditions: Conditions {
@@ -58,6 +66,13 @@ pub fn asked(request: &Request) -> Asked {
             range,
         },
     }
+}
+
+/// Whether there may be any field that [`Conditions`] are made of, but for the range. All of their names
+/// begin alike.
+fn has_conditions(request: &Request) -> bool {
+    let mut names = request.headers().keys();
+    names.any(|name| name.as_str().starts_with("if-"))
 }
 
 /// The host that is asked for: that of the target if it names one (RFC 9112 section 3.2.2), else that of

@@ -80,7 +80,7 @@ pub async fn bytes(reader: &dyn ObjectReader, request: ReadRequest) -> Vec<u8> {
 /// What is told of an object.
 pub async fn head(reader: &dyn ObjectReader, name: &str) -> Result<Representation, ReadErrorKind> {
     let head = in_time("an answer", reader.head(key(name))).await;
-    head.map(|head| head.representation)
+    head.map(|head| Representation::clone(&head.representation))
         .map_err(|error| error.kind)
 }
 

@@ -76,7 +76,7 @@ impl DatabricksReader {
             Arc::clone(&self.metrics),
         );
         Ok(ObjectRead {
-            representation,
+            representation: representation.into(),
             extent: extent.range,
             body: match extent.range {
                 Some(_) => Box::pin(body),
@@ -254,7 +254,7 @@ impl ObjectReader for DatabricksReader {
                 known => known?,
             };
             Ok(ObjectHead {
-                representation,
+                representation: representation.into(),
                 served: Served::now(Source::Origin),
             })
         })

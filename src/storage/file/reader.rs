@@ -213,7 +213,7 @@ impl FileReader {
         let (pool, metrics) = (self.folder.pool.clone(), Arc::clone(&self.metrics));
         let idle = self.folder.config.timeouts.idle;
         Ok(ObjectRead {
-            representation,
+            representation: representation.into(),
             extent,
             body: match extent {
                 Some(extent) => Box::pin(FileBody::new(file, extent, pool, idle, target, metrics)),
@@ -232,7 +232,7 @@ impl ObjectReader for FileReader {
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move {
             Ok(ObjectHead {
-                representation: representation(self.open(&key).await?.version()),
+                representation: representation(self.open(&key).await?.version()).into(),
                 served: Served::now(Source::Origin),
             })
         })

@@ -146,7 +146,7 @@ mod tests {
                     .collect();
                 items.extend(script.then.map(|kind| Err(ReadError::new(kind, "read"))));
                 Ok(ObjectRead {
-                    representation,
+                    representation: representation.into(),
                     extent: Some(extent),
                     body: Box::pin(ScriptedBody(items)),
                     served: Served::now(Source::Origin),
@@ -157,7 +157,7 @@ mod tests {
         fn head(&self, _: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
             Box::pin(async {
                 Ok(ObjectHead {
-                    representation: Representation::of_length(CompleteLength::new(10)),
+                    representation: Representation::of_length(CompleteLength::new(10)).into(),
                     served: Served::now(Source::Origin),
                 })
             })

@@ -90,7 +90,7 @@ impl S3Reader {
             Arc::clone(&self.metrics),
         );
         Ok(ObjectRead {
-            representation,
+            representation: representation.into(),
             extent: extent.range,
             body: Box::pin(body),
             served: Served::now(Source::Origin),
@@ -220,7 +220,7 @@ impl ObjectReader for S3Reader {
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move {
             Ok(ObjectHead {
-                representation: self.head_with_code(key).await?,
+                representation: self.head_with_code(key).await?.into(),
                 served: Served::now(Source::Origin),
             })
         })
