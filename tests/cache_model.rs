@@ -73,7 +73,10 @@ fn view(
     let mut interest = None;
     while position < leaves_after {
         let (index, most) = (position / BLOCK, 1 + position % 3);
-        let block = match blocks.find(&"film", LENGTH, index, |_| most) {
+        // As the engine does for short ranges.
+        let ready = blocks.ready(&"film", index).map(Found::Ready);
+        let find = || blocks.find(&"film", LENGTH, index, |_| most);
+        let block = match ready.unwrap_or_else(find) {
             Found::Ready(block) => block,
             Found::Coming(block, coming) => {
                 interest = Some(coming);

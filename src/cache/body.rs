@@ -177,7 +177,8 @@ impl BlockBody {
         let size = self.engine().blocks.block_size();
         let index = self.next / size;
         // Found with one look, as most probes are.
-        if is_from_memory(self.last.saturating_sub(self.next))
+        let missing = self.last.saturating_sub(self.next).saturating_add(1);
+        if is_from_memory(missing)
             && let Some(block) = self.engine().blocks.ready(&self.identity, index)
         {
             self.engine().offer_again(&self.identity, index, &block);

@@ -54,13 +54,6 @@ pub fn by_extension(key: &str) -> Option<&'static str> {
 /// The type of what nothing better is known of.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The type that is told: the stored one if it says something, else by the key's extension.
-#[must_use]
-pub fn told<'a>(stored: Option<&'a str>, key: &str) -> Option<&'a str> {
-    let stored = stored.filter(|stored| says_something(stored));
-    stored.or_else(|| by_extension(key))
-}
-
 /// Whether a stored type says anything. Uploads without a type are stored as `binary/octet-stream`, the
 /// commonest reason that media in S3 does not play.
 #[must_use]
@@ -169,34 +162,6 @@ mod tests {
         for (_, media_type) in BY_EXTENSION {
             assert!(is_media_type(media_type), "{media_type}");
             assert!(!is_active(media_type), "{media_type}");
-        }
-    }
-
-    #[test]
-    fn a_stored_type_that_says_something_stands_and_others_are_repaired_by_extension() {
-        for (stored, key, sent) in [
-            (Some("video/mp4"), "a.webm", Some("video/mp4")),
-            (Some("Audio/MPEG; x=y"), "a", Some("Audio/MPEG; x=y")),
-            (Some("text/html"), "a.mp4", Some("text/html")),
-            (None, "films/a.MP4", Some("video/mp4")),
-            (
-                Some("binary/octet-stream"),
-                "a.m3u8",
-                Some("application/vnd.apple.mpegurl"),
-            ),
-            (Some("Application/Octet-Stream"), "a.vtt", Some("text/vtt")),
-            (
-                Some("application/octet-stream; charset=x"),
-                "a.mp3",
-                Some("audio/mpeg"),
-            ),
-            (Some("video/mp4, text/html"), "a.mp4", Some("video/mp4")),
-            (Some("video"), "a.webm", Some("video/webm")),
-            (None, "a.html", None),
-            (None, "a", None),
-            (Some("binary/octet-stream"), "mp4", None),
-        ] {
-            assert_eq!(told(stored, key), sent, "{stored:?} {key}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::media_type::{MediaType, is_active, says_something};
+use super::media_type::{MediaType, by_extension, is_active, says_something};
 use super::version_id::VersionId;
 use crate::semantics::{CompleteLength, Validators};
 
@@ -127,6 +127,14 @@ impl StoredType {
     }
 }
 
+/// The type that an answer about an object is given: the stored one if it says something, else by the key's
+/// extension.
+#[must_use]
+pub fn told(stored: Option<&StoredType>, key: &str) -> Option<MediaType> {
+    let stored = stored.and_then(StoredType::media_type);
+    stored.or_else(|| by_extension(key).map(MediaType::of_program))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +190,36 @@ mod tests {
             assert_eq!(seen, told, "{stored}");
         }
         assert_eq!(StoredType::parse(" "), None);
+    }
+
+    #[test]
+    fn a_stored_type_that_says_something_stands_and_others_are_repaired_by_extension() {
+        for (stored, key, sent) in [
+            (Some("video/mp4"), "a.webm", Some("video/mp4")),
+            (Some("Audio/MPEG; x=y"), "a", Some("Audio/MPEG; x=y")),
+            (Some("text/html"), "a.mp4", Some("text/html")),
+            (None, "films/a.MP4", Some("video/mp4")),
+            (
+                Some("binary/octet-stream"),
+                "a.m3u8",
+                Some("application/vnd.apple.mpegurl"),
+            ),
+            (Some("Application/Octet-Stream"), "a.vtt", Some("text/vtt")),
+            (
+                Some("application/octet-stream; charset=x"),
+                "a.mp3",
+                Some("audio/mpeg"),
+            ),
+            (Some("video/mp4, text/html"), "a.mp4", Some("video/mp4")),
+            (Some("video"), "a.webm", Some("video/webm")),
+            (None, "a.html", None),
+            (None, "a", None),
+            (Some("binary/octet-stream"), "mp4", None),
+        ] {
+            let stored = stored.and_then(StoredType::parse);
+            let told = told(stored.as_ref(), key);
+            let told = told.as_ref().map(MediaType::as_str);
+            assert_eq!(told, sent, "{stored:?} {key}");
+        }
     }
 }

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::decide::OpenBody;
 use crate::object::first_bytes::{FIRST_BYTES, by_first_bytes};
-use crate::object::media_type::{MediaType, OCTET_STREAM, by_extension};
-use crate::object::representation::StoredType;
+use crate::object::media_type::{MediaType, OCTET_STREAM};
+use crate::object::representation::told;
 use crate::object::{ObjectKey, Representation};
 use crate::semantics::{InclRange, RangeSpec};
 use crate::storage::error::{BadAnswer, ReadError, ReadErrorKind};
@@ -26,10 +26,7 @@ pub async fn of(
     at_hand: Option<(&mut OpenBody, InclRange)>,
 ) -> Result<MediaType, ReadError> {
     let stored = representation.content_type.as_ref();
-    let told = stored
-        .and_then(StoredType::media_type)
-        .or_else(|| by_extension(key.as_str()).map(MediaType::of_program));
-    if let Some(told) = told {
+    if let Some(told) = told(stored, key.as_str()) {
         return Ok(told);
     }
     // Always so many and no more, so that every answer looks at the same bytes.

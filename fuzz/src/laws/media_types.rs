@@ -1,8 +1,8 @@
 //! `Content-Type` as S3 has it stored, which whoever uploads chooses.
 
 use s3reel::object::first_bytes::by_first_bytes;
-use s3reel::object::media_type::{by_extension, is_active, is_media_type, told};
-use s3reel::object::representation::FieldValue;
+use s3reel::object::media_type::{MediaType, by_extension, is_active, is_media_type};
+use s3reel::object::representation::{StoredType, told};
 
 /// The laws for a stored type. A key of the same text has to stand too.
 pub fn hold(value: &[u8]) {
@@ -13,19 +13,21 @@ pub fn hold(value: &[u8]) {
     };
     for key in [text, &format!("films/{text}.mp4")] {
         let guessed = told(None, key);
+        let guessed = guessed.as_ref().map(MediaType::as_str);
         assert!(
             guessed.is_none_or(|guessed| is_media_type(guessed) && !is_active(guessed)),
             "{key:?}"
         );
         assert_eq!(by_extension(key), guessed);
     }
-    let Some(stored) = FieldValue::parse(text) else {
+    let Some(stored) = StoredType::parse(text) else {
         return;
     };
-    let stored = stored.as_str();
-    let Some(sent) = told(Some(stored), "films/a.mp4") else {
+    let Some(media_type) = told(Some(&stored), "films/a.mp4") else {
         panic!("{stored:?} hides the extension");
     };
+    let (stored, sent) = (stored.as_str(), media_type.as_str());
+    assert_eq!(media_type.is_active(), is_active(sent), "{sent:?}");
     assert!(is_media_type(sent), "{sent:?} is sent");
     assert!(sent == stored || sent == "video/mp4", "{sent:?} is sent");
     // Whether or not a browser knows that a backslash takes the meaning from a quote.

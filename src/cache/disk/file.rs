@@ -7,6 +7,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::ops::Range;
+#[cfg(not(target_os = "linux"))]
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +29,9 @@ pub const END_BYTES: u64 = 8 + 40 + 8 + 4;
 /// Bytes that are copied rather than sent from the file: a call to the kernel less for as few.
 const COPIED_BYTES: usize = 16 * 1024;
 
+/// Uses that are counted; more say no more.
+pub const MOST_USES: u8 = 3;
+
 /// A block whose file is open, and was found right.
 #[derive(Debug)]
 pub struct OpenBlock {
@@ -43,18 +48,27 @@ pub struct OpenBlock {
 pub struct Stamp {
     length: u64,
     /// Seconds and nanoseconds of the last change.
-    changed: (i64, u64),
+    changed: (i64, i64),
 }
 
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
-        // Not the metadata of the standard library, which asks for all there is: this is asked for every
-        // part that is sent.
-        let status = rustix::fs::fstat(file)?;
-        Ok(Self {
+        // The metadata of the standard library asks for all there is, and this is asked for every part
+        // that is sent.
+        #[cfg(target_os = "linux")]
+        let stamp = rustix::fs::fstat(file).map(|status| Self {
             length: u64::try_from(status.st_size).unwrap_or_default(),
-            changed: (status.st_ctime, status.st_ctime_nsec),
-        })
+            changed: (
+                status.st_ctime,
+                i64::try_from(status.st_ctime_nsec).unwrap_or_default(),
+            ),
+        })?;
+        #[cfg(not(target_os = "linux"))]
+        let stamp = file.metadata().map(|metadata| Self {
+            length: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })?;
+        Ok(stamp)
     }
 }
 
@@ -86,9 +100,12 @@ impl OpenBlock {
 
     /// Counts a use.
     pub fn used(&self) {
-        // Many say no more than a few, and one that is lost says nothing.
+        // More say no more, so a block that many use is not written to again and again, and one that is
+        // lost between two threads says nothing.
         let uses = self.uses.load(Ordering::Relaxed);
-        self.uses.store(uses.saturating_add(1), Ordering::Relaxed);
+        if uses < MOST_USES {
+            self.uses.store(uses.saturating_add(1), Ordering::Relaxed);
+        }
     }
 
     /// How often it was used since this was asked.

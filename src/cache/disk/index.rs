@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::file::{OpenBlock, Stamp};
+use super::file::{MOST_USES, OpenBlock, Stamp};
 use super::name::{BlockName, Digest};
 use crate::cache::eviction::{Fate, Fifo};
 
@@ -13,9 +13,6 @@ const PAGE: u64 = 4096;
 
 /// What the smallest block is counted as.
 const LEAST: u64 = 16 * 1024;
-
-/// Uses that are counted; more say no more.
-const MOST_USES: u8 = 3;
 
 /// What is known of all blocks. Nothing here touches a file.
 #[derive(Debug)]

@@ -358,6 +358,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_from_its_file_stays_also_after_that_was_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(folder.path(), 20 * taken_by(0), 2).unwrap();
+        for number in [0, 1] {
+            shelf.write(&name(1, number), &block(1)).unwrap();
+        }
+        for is_use in [true, true, false] {
+            assert!(shelf.at_hand(&name(1, 0), 0..10, is_use).is_some());
+            assert!(shelf.at_hand(&name(1, 1), 0..10, false).is_some());
+        }
+        for index in 0..30 {
+            shelf.write(&name(2, index), &block(2)).unwrap();
+        }
+        assert!(shelf.index().opened(&name(1, 0)).is_err(), "it is open");
+        assert!(shelf.has(&name(1, 0)), "used, and gone");
+        assert!(!shelf.has(&name(1, 1)), "not used, and there");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_forgotten_and_can_be_written_anew() {
         let folder = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(folder.path(), 1 << 20, 4).unwrap();
