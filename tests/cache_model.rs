@@ -73,10 +73,16 @@ fn view(
     let mut interest = None;
     while position < leaves_after {
         let (index, most) = (position / BLOCK, 1 + position % 3);
-        // As the engine does for short ranges.
-        let ready = blocks.ready(&"film", index).map(Found::Ready);
-        let find = || blocks.find(&"film", LENGTH, index, |_| most);
-        let block = match ready.unwrap_or_else(find) {
+        // As is done for short ranges.
+        let offset = usize::try_from(position % BLOCK).expect("a small block");
+        if let Some(ready) = blocks.read_ready(&"film", index, offset, true) {
+            for found in ready.bytes {
+                assert_eq!(found, byte(position), "another byte at {position}");
+                position += 1;
+            }
+            continue;
+        }
+        let block = match blocks.find(&"film", LENGTH, index, |_| most) {
             Found::Ready(block) => block,
             Found::Coming(block, coming) => {
                 interest = Some(coming);

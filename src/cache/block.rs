@@ -74,6 +74,20 @@ pub(super) struct Dissolved {
     pub buffer: Option<BytesMut>,
 }
 
+impl<E> State<E> {
+    /// Bytes from `offset` on, as many as lie in one piece, if they are here.
+    fn read(&mut self, offset: usize) -> Option<Bytes> {
+        let behind = self.pieces.partition_point(|(begin, _)| *begin <= offset);
+        let (begin, piece) = self.pieces.get(behind.checked_sub(1)?)?;
+        let from = offset.saturating_sub(*begin);
+        if from >= piece.len() {
+            return None;
+        }
+        self.was_read = true;
+        Some(piece.slice(from..))
+    }
+}
+
 impl<E: Clone> Block<E> {
     pub(super) fn new(length: u64, ticket: Arc<Ticket>) -> Self {
         Self {
@@ -169,13 +183,7 @@ impl<E: Clone> Block<E> {
     pub fn poll_read(&self, offset: usize, cx: &mut Context<'_>) -> Poll<Result<Bytes, Option<E>>> {
         let mut state = lock(&self.state);
         if offset < state.filled {
-            state.was_read = true;
-            let behind = state.pieces.partition_point(|(begin, _)| *begin <= offset);
-            let piece = behind
-                .checked_sub(1)
-                .and_then(|at| state.pieces.get(at))
-                .map(|(begin, piece)| piece.slice(offset.saturating_sub(*begin)..));
-            return Poll::Ready(piece.ok_or(None));
+            return Poll::Ready(state.read(offset).ok_or(None));
         }
         match &state.phase {
             Phase::Filling => {
@@ -200,14 +208,18 @@ impl<E: Clone> Block<E> {
         }
     }
 
-    /// Counts a use if it is complete, and tells whether it is.
-    pub(super) fn used_if_ready(&self) -> bool {
+    /// Bytes from `offset` on, as many as lie in one piece, if it is complete, and whether the disk had no
+    /// time for it, which is forgotten with this. That may be a use of it.
+    pub(super) fn read_if_ready(&self, offset: usize, is_use: bool) -> Option<(Bytes, bool)> {
         let mut state = lock(&self.state);
-        let is_ready = matches!(state.phase, Phase::Ready);
-        if is_ready {
+        if !matches!(state.phase, Phase::Ready) {
+            return None;
+        }
+        let bytes = state.read(offset)?;
+        if is_use {
             state.uses = state.uses.saturating_add(1).min(MOST_USES);
         }
-        is_ready
+        Some((bytes, std::mem::take(&mut state.was_refused)))
     }
 
     pub(super) fn fate(&self) -> Fate {

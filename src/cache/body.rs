@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::block::{Block, Interest, RunSoFar};
@@ -172,6 +173,18 @@ impl BlockBody {
             .in_file(disk, &self.identity, index, range, is_use)
     }
 
+    /// Bytes of the block of the next byte, if that is complete in memory.
+    fn in_memory(&self, index: u64) -> Option<Bytes> {
+        let blocks = &self.engine().blocks;
+        let offset = usize::try_from(self.next % blocks.block_size()).ok()?;
+        let is_use = self.counted != Some(index);
+        let ready = blocks.read_ready(&self.identity, index, offset, is_use)?;
+        if let Some(block) = ready.refused {
+            self.engine().offer(&self.identity, index, &block);
+        }
+        Some(ready.bytes)
+    }
+
     /// Goes to the block of the next byte, or hands bytes of it out if they lie on disk.
     fn enter(&mut self, wants: Wants) -> Option<Piece> {
         let size = self.engine().blocks.block_size();
@@ -179,11 +192,11 @@ impl BlockBody {
         // Found with one look, as most probes are.
         let missing = self.last.saturating_sub(self.next).saturating_add(1);
         if is_from_memory(missing)
-            && let Some(block) = self.engine().blocks.ready(&self.identity, index)
+            && let Some(bytes) = self.in_memory(index)
         {
-            self.engine().offer_again(&self.identity, index, &block);
-            self.stand_in(index, block, BlockFound::InMemory, wants);
-            return None;
+            self.found(BlockFound::InMemory);
+            self.fetch_ahead(index, wants);
+            return Some(bytes.into());
         }
         if let Some((piece, is_in_memory)) = self.in_file(index, wants) {
             self.found(BlockFound::OnDisk);

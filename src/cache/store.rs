@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::block::{Block, Interest, RunSoFar, Ticket};
 use super::block_key::{BlockHasher, BlockKey, BlockRef, Named};
@@ -55,6 +55,15 @@ pub struct StoreFigures {
     pub evicted: u64,
     /// In blocks that went before anyone read them.
     pub wasted: u64,
+}
+
+/// Bytes of a complete block.
+#[derive(Debug)]
+pub struct Ready<E> {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// The block, if the disk had no time for it.
+    pub refused: Option<Arc<Block<E>>>,
 }
 
 /// What a look for a block came to.
@@ -157,12 +166,21 @@ impl<O: Clone + Eq + Hash, E: Clone> Store<O, E> {
         lock(&self.inner).get(object, index).map(Arc::clone)
     }
 
-    /// A block that is complete, which is a use of it; without asking for it.
+    /// Bytes of a block from `offset` in it on, as many as lie in one piece, if it is complete; without
+    /// asking for it. That may be a use of it. It is the shortest way: most answers are short ones.
     #[must_use]
-    pub fn ready(&self, object: &O, index: u64) -> Option<Arc<Block<E>>> {
+    pub fn read_ready(
+        &self,
+        object: &O,
+        index: u64,
+        offset: usize,
+        is_use: bool,
+    ) -> Option<Ready<E>> {
         let inner = lock(&self.inner);
         let block = inner.get(object, index)?;
-        block.used_if_ready().then(|| Arc::clone(block))
+        let (bytes, was_refused) = block.read_if_ready(offset, is_use)?;
+        let refused = was_refused.then(|| Arc::clone(block));
+        Some(Ready { bytes, refused })
     }
 
     /// The number of the first block from `index` to `last` that is neither there nor on its way.
