@@ -5,11 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
-use super::eviction::Fate;
+use super::eviction::{Fate, MOST_USES};
 use super::sync::{Arc, Mutex, lock};
-
-/// Most uses that are counted between two rounds of eviction.
-const MOST_USES: u8 = 3;
 
 /// One block.
 #[derive(Debug)]
@@ -75,6 +72,11 @@ pub(super) struct Dissolved {
 }
 
 impl<E> State<E> {
+    /// Counts a use.
+    fn used(&mut self) {
+        self.uses = self.uses.saturating_add(1).min(MOST_USES);
+    }
+
     /// Bytes from `offset` on, as many as lie in one piece, if they are here.
     fn read(&mut self, offset: usize) -> Option<Bytes> {
         let behind = self.pieces.partition_point(|(begin, _)| *begin <= offset);
@@ -135,7 +137,7 @@ impl<E: Clone> Block<E> {
         state.was_read = true;
         let stands_in = end.is_some_and(|end| state.filled >= end);
         if stands_in {
-            state.uses = state.uses.saturating_add(1).min(MOST_USES);
+            state.used();
         }
         stands_in
     }
@@ -201,7 +203,7 @@ impl<E: Clone> Block<E> {
     /// Counts a use; interest in its run while it is on its way.
     pub(super) fn used(&self) -> Option<Interest> {
         let mut state = lock(&self.state);
-        state.uses = state.uses.saturating_add(1).min(MOST_USES);
+        state.used();
         match &state.phase {
             Phase::Filling => Some(Interest::of(&self.ticket)),
             Phase::Ready | Phase::Gone(_) => None,
@@ -217,7 +219,7 @@ impl<E: Clone> Block<E> {
         }
         let bytes = state.read(offset)?;
         if is_use {
-            state.uses = state.uses.saturating_add(1).min(MOST_USES);
+            state.used();
         }
         Some((bytes, std::mem::take(&mut state.was_refused)))
     }

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A block of an object, by number.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BlockKey<O> {
     /// Of which object.
     pub object: O,
@@ -41,6 +41,8 @@ impl<'a, O: 'a> Borrow<dyn Named<O> + 'a> for BlockKey<O> {
     }
 }
 
+// Object and number one after the other, as it is derived for the whole name, or a map would not find
+// what is in it.
 impl<O: Hash> Hash for dyn Named<O> + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.parts().hash(state);
@@ -54,21 +56,6 @@ impl<O: Eq> PartialEq for dyn Named<O> + '_ {
 }
 
 impl<O: Eq> Eq for dyn Named<O> + '_ {}
-
-// As the borrowed name does, or a map would not find what is in it.
-impl<O: Hash> Hash for BlockKey<O> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
-    }
-}
-
-impl<O: Eq> PartialEq for BlockKey<O> {
-    fn eq(&self, other: &Self) -> bool {
-        self.parts() == other.parts()
-    }
-}
-
-impl<O: Eq> Eq for BlockKey<O> {}
 
 /// For maps by names of objects that are hashed already, with a secret: see
 /// [`super::identity::ObjectIdentity`]. It only brings the number of the block in.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::eviction::{Fate, Fifo};
+use super::eviction::{Fate, Fifo, MOST_USES};
 use super::identity::ObjectIdentity;
 use crate::object::{ObjectKey, Representation};
 use crate::storage::{Fault, ReadError, ReadErrorKind};
@@ -114,7 +114,7 @@ impl Directory {
         let now = Instant::now();
         let mut old = None;
         if let Some(slot) = entries.known.get_mut(key) {
-            slot.uses = slot.uses.saturating_add(1).min(3);
+            slot.uses = slot.uses.saturating_add(1).min(MOST_USES);
             match &slot.what {
                 What::Here { known, not_before } => {
                     let is_fresh = now.duration_since(known.learned) < self.ttl;

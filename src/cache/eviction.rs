@@ -14,6 +14,9 @@ const SMALL_HUNDREDTHS: u64 = 10;
 /// Uses since it came that move a block from the small part to the main one.
 const USED_AGAIN: u8 = 2;
 
+/// Uses that are counted between two rounds; more say no more.
+pub const MOST_USES: u8 = 3;
+
 /// How many that went are remembered at most; many times what a cache of usual size holds.
 const MOST_REMEMBERED: usize = 16 * 1024;
 

@@ -113,22 +113,16 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
     if key.len() > most_bytes {
         return Err(KeyError::TooLong);
     }
-    // Without a branch for each byte: most keys are right.
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
-    let is_plain = key.bytes().fold(true, |all, byte| all & is_plain(byte));
-    if !is_plain && key.chars().any(char::is_control) {
+    let has_control = if key.is_ascii() {
+        key.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        key.chars().any(char::is_control)
+    };
+    if has_control {
         return Err(KeyError::ControlCharacter);
     }
-    // Few segments begin with a dot.
-    let mut dots = key.match_indices('.').map(|(at, _)| at);
-    let is_of_dots = |dot: usize| {
-        let begins = key
-            .get(..dot)
-            .is_none_or(|before| before.is_empty() || before.ends_with('/'));
-        let segment = key.get(dot..).filter(|_| begins);
-        segment.is_some_and(|rest| matches!(rest.split('/').next(), Some("." | "..")))
-    };
-    if dots.any(is_of_dots) {
+    let mut segments = key.as_bytes().split(|&byte| byte == b'/');
+    if segments.any(|segment| matches!(segment, b"." | b"..")) {
         return Err(KeyError::DotSegment);
     }
     Ok(())
@@ -137,10 +131,7 @@ fn check(key: &str, most_bytes: usize) -> Result<(), KeyError> {
 /// One strict pass: every `%` starts a triplet, everything else stands for itself.
 pub(crate) fn percent_decode(encoded: &[u8]) -> Result<Vec<u8>, KeyError> {
     let mut decoded = Vec::with_capacity(encoded.len());
-    let plain = encoded.iter().position(|&byte| byte == b'%');
-    let plain = plain.unwrap_or(encoded.len());
-    let (plain, mut rest) = encoded.split_at(plain);
-    decoded.extend_from_slice(plain);
+    let mut rest = encoded;
     while let [byte, after @ ..] = rest {
         rest = if *byte == b'%' {
             let [high, low, after @ ..] = after else {

@@ -141,9 +141,8 @@ impl<'w> Target<'w> {
 
 /// A key as servers have it that take several `/` for one, if it is another.
 fn collapsed(key: &str) -> Option<String> {
-    let mut slashes = memchr::memchr_iter(b'/', key.as_bytes());
-    let is_doubled = |at: usize| key.as_bytes().get(at + 1) == Some(&b'/');
-    if !key.starts_with('/') && !slashes.any(is_doubled) {
+    let is_doubled = |pair: &[u8]| pair == b"//";
+    if !key.starts_with('/') && !key.as_bytes().windows(2).any(is_doubled) {
         return None;
     }
     let is_folder = key.ends_with('/');

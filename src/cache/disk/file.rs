@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytes::Bytes;
 
 use super::name::BlockName;
+use crate::cache::eviction::MOST_USES;
 use crate::storage::Piece;
 use crate::storage::piece::{FilePart, in_page_cache, read_if_in_page_cache};
 
@@ -28,9 +29,6 @@ pub const END_BYTES: u64 = 8 + 40 + 8 + 4;
 
 /// Bytes that are copied rather than sent from the file: a call to the kernel less for as few.
 const COPIED_BYTES: usize = 16 * 1024;
-
-/// Uses that are counted; more say no more.
-pub const MOST_USES: u8 = 3;
 
 /// A block whose file is open, and was found right.
 #[derive(Debug)]

@@ -4,9 +4,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::file::{MOST_USES, OpenBlock, Stamp};
+use super::file::{OpenBlock, Stamp};
 use super::name::{BlockName, Digest};
-use crate::cache::eviction::{Fate, Fifo};
+use crate::cache::eviction::{Fate, Fifo, MOST_USES};
 
 /// What file systems give away at once, in bytes.
 const PAGE: u64 = 4096;

@@ -33,9 +33,8 @@ impl<T> Spread<T> {
         thread_local! {
             static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
         }
-        let [first, rest @ ..] = &self.0;
-        let number = NUMBER.with(|number| number % PARTS);
-        let part = number.checked_sub(1).and_then(|number| rest.get(number));
+        let [first, ..] = &self.0;
+        let part = self.0.get(NUMBER.with(|number| number % PARTS));
         &part.unwrap_or(first).0
     }
 
