@@ -37,8 +37,8 @@ pub type Landing = Option<Result<Arc<Known>, Arc<ReadError>>>;
 
 /// What the directory says of a key.
 pub enum Entry {
-    /// It is known, and believed.
-    Fresh(Arc<Known>),
+    /// It is known, and believed; and how long ago S3 said so.
+    Fresh(Arc<Known>, Duration),
     /// It is not there, or was not a moment ago.
     NotHere(Arc<ReadError>),
     /// Someone asks S3 at this moment.
@@ -117,9 +117,9 @@ impl Directory {
             slot.uses = slot.uses.saturating_add(1).min(MOST_USES);
             match &slot.what {
                 What::Here { known, not_before } => {
-                    let is_fresh = now.duration_since(known.learned) < self.ttl;
-                    if is_fresh || not_before.is_some_and(|until| now < until) {
-                        return Entry::Fresh(Arc::clone(known));
+                    let age = now.duration_since(known.learned);
+                    if age < self.ttl || not_before.is_some_and(|until| now < until) {
+                        return Entry::Fresh(Arc::clone(known), age);
                     }
                     old = Some(Arc::clone(known));
                 }

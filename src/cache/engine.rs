@@ -94,6 +94,22 @@ pub enum Opening {
     Read(u64),
 }
 
+/// What is known of an object, and from where.
+pub struct Knowledge {
+    /// What is known.
+    pub known: Arc<Known>,
+    /// Whose question told.
+    pub told: Told,
+    /// How long ago S3 was asked.
+    pub age: Duration,
+}
+
+impl Knowledge {
+    const fn new(known: Arc<Known>, told: Told, age: Duration) -> Self {
+        Self { known, told, age }
+    }
+}
+
 /// Whose question told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
@@ -154,9 +170,9 @@ impl Engine {
         self: &Arc<Self>,
         key: &ObjectKey,
         opening: Opening,
-    ) -> Result<(Arc<Known>, Told), ReadError> {
+    ) -> Result<Knowledge, ReadError> {
         let (mut answer, told) = match self.directory.look(key) {
-            Entry::Fresh(known) => return Ok((known, Told::Before)),
+            Entry::Fresh(known, age) => return Ok(Knowledge::new(known, Told::Before, age)),
             Entry::NotHere(why) => return Err(ReadError::shared(&why)),
             Entry::Asked(answer) => (answer, Told::Along),
             Entry::Ask(question) => {
@@ -169,7 +185,10 @@ impl Engine {
         let landed = answer.wait_for(Option::is_some).await;
         let landed = landed.ok().and_then(|landed| landed.clone());
         match landed {
-            Some(Ok(known)) => Ok((known, told)),
+            Some(Ok(known)) => {
+                let age = known.learned.elapsed();
+                Ok(Knowledge::new(known, told, age))
+            }
             Some(Err(why)) => Err(ReadError::shared(&why)),
             None => Err(internal(format!("a question about {key} was given up"))),
         }
@@ -177,10 +196,13 @@ impl Engine {
 
     /// What is known of an object, if it is what `pin` names.
     #[must_use]
-    pub fn pinned(&self, key: &ObjectKey, pin: &crate::storage::VersionPin) -> Option<Arc<Known>> {
+    pub fn pinned(&self, key: &ObjectKey, pin: &crate::storage::VersionPin) -> Option<Knowledge> {
         let known = self.directory.any(key)?;
         let identity = known.identity.as_ref()?;
-        identity.satisfies(pin).then_some(known)
+        let age = known.learned.elapsed();
+        identity
+            .satisfies(pin)
+            .then(|| Knowledge::new(known, Told::Before, age))
     }
 
     /// Forgets what is known of a key, and its blocks.

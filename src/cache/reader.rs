@@ -3,10 +3,8 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::body::BlockBody;
-use super::engine::{Engine, Opening, Told};
+use super::engine::{Engine, Knowledge, Opening, Told};
 use crate::object::ObjectKey;
 use crate::semantics::range_specifier::{RangeSpec, Resolved};
 use crate::storage::error::{ReadError, ReadErrorKind};
@@ -60,13 +58,14 @@ impl Cached {
             // Where it begins is not known before the length is.
             Some(RangeSpec::Suffix(_)) => Opening::Head,
         };
-        let (known, told) = match &request.pin {
+        let knowledge = match &request.pin {
             None => self.engine().known(&request.key, opening).await?,
             Some(pin) => match self.engine().pinned(&request.key, pin) {
-                Some(known) => (known, Told::Before),
+                Some(knowledge) => knowledge,
                 None => return self.sources.reader.read(request).await,
             },
         };
+        let Knowledge { known, told, age } = knowledge;
         let Some(identity) = known.identity.clone() else {
             let read = self.sources.reader.read(request).await?;
             let served = Served::now(Source::PassedBy);
@@ -90,12 +89,14 @@ impl Cached {
                     representation: Arc::clone(&known.representation),
                     extent: None,
                     body: Box::pin(Nothing),
-                    served: served(known.learned, source_of_head(told)),
+                    served: Served {
+                        source: source_of_head(told),
+                        age,
+                    },
                 });
             }
         };
         let representation = Arc::clone(&known.representation);
-        let learned = known.learned;
         let body = BlockBody::new(Arc::clone(&self.sources), known, identity, extent);
         let mut body = Box::pin(body);
         poll_fn(|cx| body.poll_first(cx)).await?;
@@ -106,7 +107,7 @@ impl Cached {
             (Some(BlockFound::Coming), _) => Source::Joined,
             (Some(BlockFound::InMemory | BlockFound::OnDisk) | None, _) => source_of_head(told),
         };
-        let served = served(learned, source);
+        let served = Served { source, age };
         self.engine().metrics().cache_asked(served.source.as_str());
         Ok(ObjectRead {
             representation,
@@ -126,13 +127,6 @@ const fn source_of_head(told: Told) -> Source {
     }
 }
 
-fn served(learned: Instant, source: Source) -> Served {
-    Served {
-        source,
-        age: learned.elapsed(),
-    }
-}
-
 impl ObjectReader for Cached {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
         Box::pin(self.open(request))
@@ -140,8 +134,11 @@ impl ObjectReader for Cached {
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {
         Box::pin(async move {
-            let (known, told) = self.engine().known(&key, Opening::Head).await?;
-            let served = served(known.learned, source_of_head(told));
+            let Knowledge { known, told, age } = self.engine().known(&key, Opening::Head).await?;
+            let served = Served {
+                source: source_of_head(told),
+                age,
+            };
             self.engine().metrics().cache_asked(served.source.as_str());
             Ok(ObjectHead {
                 representation: Arc::clone(&known.representation),

@@ -19,13 +19,14 @@
 //! - it asks for more after a flush that woke it, which happens when a file cannot be sent;
 //! - it ends the connection when the body fails.
 
+mod heads;
+
 use std::cell::{RefCell, RefMut};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ use super::queue::Queue;
 use super::socket::{poll_begin, poll_send_file};
 use super::turn::Turn;
 use crate::storage::Piece;
+use heads::Heads;
 
 /// Pieces that one call to the kernel takes: more than lie in a window when they are as small as an
 /// origin's answer comes in.
@@ -52,8 +54,8 @@ struct Sending {
     stream: TcpStream,
     /// Field lines that belong to the head that the server writes next, until it has.
     awaited: Option<Vec<u8>>,
-    /// The rest of a head that was accepted and not taken.
-    rest_of_head: Bytes,
+    /// Of heads that were accepted.
+    heads: Heads,
     /// Bytes of body, in order.
     queue: Queue,
     /// Bytes of body that the viewer took and nobody was told of.
@@ -94,7 +96,7 @@ impl Outlet {
             sending: RefCell::new(Sending {
                 stream,
                 awaited: None,
-                rest_of_head: Bytes::new(),
+                heads: Heads::default(),
                 queue: Queue::default(),
                 taken: 0,
                 is_awaited: false,
@@ -115,7 +117,7 @@ impl Outlet {
     /// Whether anything waits to be taken, a head too.
     pub(super) fn is_waiting(&self) -> bool {
         let sending = self.sending.borrow();
-        !sending.queue.is_empty() || !sending.rest_of_head.is_empty()
+        !sending.queue.is_empty() || !sending.heads.is_empty()
     }
 
     /// Queues a piece of the body.
@@ -233,8 +235,7 @@ impl Outlet {
                 // Without its length the viewer would take what follows for the body.
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             };
-            let rest = &sending.rest_of_head;
-            sending.rest_of_head = [rest, head, b"\r\n", &fields, b"\r\n"].concat().into();
+            sending.heads.push(head, fields);
             return Poll::Ready(Ok(bytes.len()));
         }
         // Of the answer before.
@@ -278,7 +279,7 @@ impl Outlet {
     /// Writes what the socket takes at once, if nothing is on its way before it.
     pub(super) fn try_write(&self, bytes: &[u8]) {
         let sending = self.sending.borrow();
-        if sending.queue.is_empty() && sending.rest_of_head.is_empty() {
+        if sending.queue.is_empty() && sending.heads.is_empty() {
             // Whatever does not fit is not worth waiting for.
             let _ = sending.stream.try_write(bytes);
         }
@@ -287,36 +288,30 @@ impl Outlet {
     /// Sends what is queued. Done as well when a file has failed, which the body is to be told of.
     fn poll_drain(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         sending.file_failed = None;
-        while !sending.rest_of_head.is_empty() || !sending.queue.is_empty() {
-            if sending.rest_of_head.is_empty() && sending.queue.file().is_some() {
+        while !sending.heads.is_empty() || !sending.queue.is_empty() {
+            if sending.heads.is_empty() && sending.queue.file().is_some() {
                 let Some(taken) = ready!(self.poll_file(sending, cx))? else {
                     return Poll::Ready(Ok(()));
                 };
                 sending.took(taken);
                 continue;
             }
-            let head = sending.rest_of_head.clone();
-            let taken = ready!(self.poll_write_vectored(sending, cx, &head))?;
-            let of_head = taken.min(head.len());
-            sending.rest_of_head.advance(of_head);
-            if sending.rest_of_head.is_empty() {
-                // Its memory goes too: there are many connections that wait.
-                sending.rest_of_head = Bytes::new();
-            }
-            sending.took(taken.saturating_sub(of_head));
+            let taken = ready!(self.poll_write_vectored(sending, cx))?;
+            let of_body = sending.heads.advance(taken);
+            sending.took(of_body);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// One call: the head, and as much of the queue as one call takes.
+    /// One call: what is left of heads, and as much of the queue as one call takes.
     fn poll_write_vectored(
         &self,
         sending: &mut Sending,
         cx: &mut Context<'_>,
-        head: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let parts = std::iter::once(head).chain(sending.queue.in_memory());
+        let heads = sending.heads.as_slice();
+        let parts = std::iter::once(heads).chain(sending.queue.in_memory());
         let parts = parts.filter(|part| !part.is_empty());
         let mut count = 0;
         for (slice, part) in slices.iter_mut().zip(parts) {

@@ -1,6 +1,6 @@
 //! Media types by file extension, and which types a browser would run.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Extension and type, in the names that browsers know. Sources: the IANA registry, and for the
 /// few that it lacks (`audio/flac` before RFC 9639, `video/x-matroska`) what browsers accept.
@@ -65,10 +65,31 @@ pub fn says_something(stored: &str) -> bool {
 }
 
 /// The type of an answer, and whether a browser would run what has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone)]
 pub struct MediaType {
-    text: Cow<'static, str>,
+    text: Text,
     is_active: bool,
+}
+
+/// A type is told with every answer, so a clone of it costs next to nothing.
+#[derive(Debug, Clone)]
+enum Text {
+    OfProgram(&'static str),
+    Stored(Arc<str>),
+}
+
+impl PartialEq for MediaType {
+    fn eq(&self, other: &Self) -> bool {
+        (self.as_str(), self.is_active) == (other.as_str(), other.is_active)
+    }
+}
+
+impl Eq for MediaType {}
+
+impl Default for MediaType {
+    fn default() -> Self {
+        Self::of_program("")
+    }
 }
 
 impl MediaType {
@@ -76,16 +97,16 @@ impl MediaType {
     #[must_use]
     pub const fn of_program(text: &'static str) -> Self {
         Self {
-            text: Cow::Borrowed(text),
+            text: Text::OfProgram(text),
             is_active: false,
         }
     }
 
     /// A type that was stored, and what [`is_active`] says of it.
     #[must_use]
-    pub const fn stored(text: String, is_active: bool) -> Self {
+    pub fn stored(text: &str, is_active: bool) -> Self {
         Self {
-            text: Cow::Owned(text),
+            text: Text::Stored(text.into()),
             is_active,
         }
     }
@@ -93,7 +114,10 @@ impl MediaType {
     /// The value of `Content-Type`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        match &self.text {
+            Text::OfProgram(text) => text,
+            Text::Stored(text) => text,
+        }
     }
 
     /// Whether a browser would run it as a document or script of our origin.

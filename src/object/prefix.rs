@@ -30,6 +30,9 @@ impl KeyPrefix {
         if name.is_empty() {
             return Err(KeyError::Empty);
         }
+        if self.0.is_empty() {
+            return ObjectKey::new(name);
+        }
         ObjectKey::new([self.0.as_str(), name].concat())
     }
 

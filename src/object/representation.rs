@@ -97,8 +97,8 @@ impl fmt::Display for FieldValue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredType {
     value: FieldValue,
-    says_something: bool,
-    is_active: bool,
+    /// `None` if it says nothing.
+    media_type: Option<MediaType>,
 }
 
 impl StoredType {
@@ -106,11 +106,9 @@ impl StoredType {
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let value = FieldValue::parse(value)?;
-        Some(Self {
-            says_something: says_something(value.as_str()),
-            is_active: is_active(value.as_str()),
-            value,
-        })
+        let text = value.as_str();
+        let media_type = says_something(text).then(|| MediaType::stored(text, is_active(text)));
+        Some(Self { value, media_type })
     }
 
     /// The value.
@@ -121,9 +119,8 @@ impl StoredType {
 
     /// The type that it says, if it says one that anyone can do something with.
     #[must_use]
-    pub fn media_type(&self) -> Option<MediaType> {
-        let media_type = || MediaType::stored(self.as_str().to_owned(), self.is_active);
-        self.says_something.then(media_type)
+    pub const fn media_type(&self) -> Option<&MediaType> {
+        self.media_type.as_ref()
     }
 }
 
@@ -131,7 +128,7 @@ impl StoredType {
 /// extension.
 #[must_use]
 pub fn told(stored: Option<&StoredType>, key: &str) -> Option<MediaType> {
-    let stored = stored.and_then(StoredType::media_type);
+    let stored = stored.and_then(StoredType::media_type).cloned();
     stored.or_else(|| by_extension(key).map(MediaType::of_program))
 }
 
@@ -183,9 +180,9 @@ mod tests {
             ("binary/octet-stream", None),
             ("video/mp4, text/html", None),
         ] {
-            let media_type = StoredType::parse(stored).unwrap().media_type();
-            let seen = media_type
-                .as_ref()
+            let stored_type = StoredType::parse(stored).unwrap();
+            let seen = stored_type
+                .media_type()
                 .map(|media_type| (media_type.as_str(), media_type.is_active()));
             assert_eq!(seen, told, "{stored}");
         }

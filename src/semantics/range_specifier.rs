@@ -16,8 +16,14 @@ use super::content_range::{CompleteLength, InclRange};
 /// assert!(RangesSpecifier::parse(b"bytes=+0-1").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RangesSpecifier {
-    members: Vec<RangeSpec>,
+pub struct RangesSpecifier(Members);
+
+/// Most values have one member, which needs no memory of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Members {
+    One([RangeSpec; 1]),
+    /// Two at least.
+    Several(Vec<RangeSpec>),
 }
 
 /// One member of a range set.
@@ -85,42 +91,44 @@ impl RangesSpecifier {
         if !unit.eq_ignore_ascii_case(b"bytes") {
             return Err(RangeSyntaxError::Unit);
         }
-        let members = set
+        let mut members = set
             .strip_prefix(b"=")
             .unwrap_or(set)
             .split(|&byte| byte == b',')
             .map(trim_whitespace)
             // Section 5.6.1.2: a recipient must take empty list members and ignore them.
             .filter(|member| !member.is_empty())
-            .map(RangeSpec::parse)
-            .collect::<Result<Vec<_>, _>>()?;
-        if members.is_empty() {
-            return Err(RangeSyntaxError::Grammar);
-        }
-        Ok(Self { members })
+            .map(RangeSpec::parse);
+        let first = members.next().ok_or(RangeSyntaxError::Grammar)??;
+        let Some(second) = members.next() else {
+            return Ok(first.into());
+        };
+        let members: Result<_, _> = [Ok(first), second].into_iter().chain(members).collect();
+        Ok(Self(Members::Several(members?)))
     }
 
     /// The members in the order they were written; never empty.
     #[must_use]
     pub fn members(&self) -> &[RangeSpec] {
-        &self.members
+        match &self.0 {
+            Members::One(only) => only,
+            Members::Several(members) => members,
+        }
     }
 
     /// The only member, if there is just one.
     #[must_use]
     pub fn single(&self) -> Option<RangeSpec> {
-        match self.members.as_slice() {
-            [only] => Some(*only),
-            _ => None,
+        match &self.0 {
+            Members::One([only]) => Some(*only),
+            Members::Several(_) => None,
         }
     }
 }
 
 impl From<RangeSpec> for RangesSpecifier {
     fn from(member: RangeSpec) -> Self {
-        Self {
-            members: vec![member],
-        }
+        Self(Members::One([member]))
     }
 }
 
@@ -136,7 +144,7 @@ impl From<InclRange> for RangeSpec {
 impl fmt::Display for RangesSpecifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("bytes=")?;
-        for (index, member) in self.members.iter().enumerate() {
+        for (index, member) in self.members().iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             write!(f, "{comma}{member}")?;
         }
@@ -324,9 +332,11 @@ mod tests {
                 any::<u64>().prop_map(RangeSpec::Suffix),
             ], 1..20))
         {
-            let printed = RangesSpecifier { members }.to_string();
+            let printed = RangesSpecifier(Members::Several(members.clone())).to_string();
             let parsed = RangesSpecifier::parse(printed.as_bytes()).unwrap();
             prop_assert_eq!(parsed.to_string(), printed);
+            prop_assert_eq!(parsed.single().is_some(), members.len() == 1);
+            prop_assert_eq!(parsed.members().len(), members.len());
         }
 
         #[test]

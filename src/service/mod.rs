@@ -34,7 +34,7 @@ use crate::telemetry::{Lifecycle, Metrics, Phase, Recorder};
 use crate::web::keep_alive::field_value;
 use crate::web::pauses::Pauses;
 use crate::web::streams::Streams;
-use crate::web::{CorsPolicy, Shared, WebConfig, Worker, admin, entry};
+use crate::web::{CorsPolicy, Described, Shared, WebConfig, Worker, admin, entry};
 use descriptors::Allotment;
 use key_files::{KeyFiles, Reason, Reloading, Watch};
 use origin::OriginConfig;
@@ -259,6 +259,7 @@ fn start_viewers(
         shared: Arc::clone(&shared),
         origins: origins.of_worker(),
         pauses: Pauses::start(shared.config.viewer_hold),
+        described: Described::default(),
         keep_alive: field_value(keep_alive),
     };
     let address = listener.local_addr()?;

@@ -13,6 +13,9 @@ use super::request_id::RequestId;
 /// The log target of access lines: `RUST_LOG=warn,s3reel::access=info` keeps just them.
 pub const TARGET: &str = "s3reel::access";
 
+/// The level of access lines.
+const LEVEL: log::Level = log::Level::Info;
+
 /// What kind of thing a request was for; a label of the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
@@ -100,9 +103,9 @@ pub struct AccessRecord {
     /// What the request was for.
     pub route: Route,
     /// The path as it was asked for, without the query, which may hold a signature.
-    pub path: String,
+    path: String,
     /// The `Range` field as it was sent.
-    pub range: Option<String>,
+    range: Option<String>,
     /// How the cache served it; `-` without one.
     pub cache: &'static str,
     auth: &'static str,
@@ -128,7 +131,6 @@ impl AccessRecord {
         recorder: Rc<Recorder>,
         id: RequestId,
         method: &str,
-        path: &str,
         viewer: Option<IpAddr>,
     ) -> Self {
         recorder.metrics.request_began();
@@ -140,7 +142,7 @@ impl AccessRecord {
             method: known.map_or_else(|| method.to_owned().into(), |&known| known.into()),
             viewer,
             route: Route::Other,
-            path: path.to_owned(),
+            path: String::new(),
             range: None,
             cache: "-",
             auth: "-",
@@ -151,6 +153,15 @@ impl AccessRecord {
             sent: 0,
             resumes: 0,
             aborted_by: None,
+        }
+    }
+
+    /// Takes down what was asked for, if a line will be written: the path without the query, and the
+    /// `Range` field.
+    pub fn asked_for(&mut self, path: &str, range: impl FnOnce() -> Option<String>) {
+        if log::log_enabled!(target: TARGET, LEVEL) {
+            path.clone_into(&mut self.path);
+            self.range = range();
         }
     }
 
@@ -175,9 +186,9 @@ impl AccessRecord {
         self.key_pair_id = key_pair_id;
     }
 
-    /// The head of the answer is ready and promises `promised` bytes of body.
-    pub fn answered(&mut self, status: u16, promised: u64) {
-        let after = self.started.elapsed();
+    /// The head of the answer was ready at `now`, and promises `promised` bytes of body.
+    pub fn answered(&mut self, now: Instant, status: u16, promised: u64) {
+        let after = now.saturating_duration_since(self.started);
         self.recorder.metrics.answered(after);
         self.first_byte = Some(after);
         self.status = Some(status);
@@ -227,8 +238,9 @@ impl Drop for AccessRecord {
         if let Some(by) = ended_by {
             self.recorder.metrics.aborted(by.side(), by.reason());
         }
-        log::info!(
+        log::log!(
             target: TARGET,
+            LEVEL,
             request_id = self.id.as_str(),
             method = front(&self.method),
             route = self.route.as_str(),
@@ -274,18 +286,18 @@ mod tests {
             metrics: Arc::clone(metrics),
             lifecycle: Arc::new(Lifecycle::default()),
         });
-        AccessRecord::begin(recorder, RequestId::random(), "GET", "/a", None)
+        AccessRecord::begin(recorder, RequestId::random(), "GET", None)
     }
 
     #[test]
     fn a_finished_answer_is_not_aborted_and_an_unfinished_one_is_the_viewers() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let mut finished = record(&metrics);
-        finished.answered(206, 2);
+        finished.answered(Instant::now(), 206, 2);
         finished.sent(2);
         assert_eq!(finished.ended_by(), None);
         let mut short = record(&metrics);
-        short.answered(200, 10);
+        short.answered(Instant::now(), 200, 10);
         short.sent(9);
         assert_eq!(short.ended_by(), Some(AbortedBy::Viewer));
         short.aborted(AbortedBy::Origin);

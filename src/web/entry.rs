@@ -18,7 +18,7 @@ use super::respond::{ObjectReply, Reply, respond};
 use super::streams::Intent;
 use super::{Browse, CorsPolicy, Hosts, Worker, decide, extract, page};
 use crate::object::mount::HostName;
-use crate::object::{KeyError, RequestKey};
+use crate::object::{KeyError, ObjectKey, RequestKey};
 use crate::signing::Access;
 use crate::telemetry::{AccessRecord, RequestId, Route};
 
@@ -42,7 +42,9 @@ const MAX_LOGGED_PATH_BYTES: usize = 4096;
 /// the calls to S3 that it waits for.
 pub async fn entry(request: Request, worker: Rc<Worker>) -> HttpResponse<ViewerBody> {
     let mut record = begin(&request, &worker);
-    record.range = extract::range_as_sent(&request);
+    record.asked_for(logged_path(request.uri().path()), || {
+        extract::range_as_sent(&request)
+    });
     let id = record.id().clone();
     let target = Target::of(&request, &worker);
     let mut audience = Audience::default();
@@ -73,8 +75,8 @@ enum Place<'w> {
     Reserved,
     /// The top of all keys, or of an origin, by the name that viewers have for it.
     Top(String),
-    /// Below the mount path of an origin, under this name.
-    Object(&'w WorkerOrigin, String),
+    /// Below the mount path of an origin.
+    Object(&'w WorkerOrigin, Result<ObjectKey, KeyError>),
     /// No origin is there, or it is no key.
     Nowhere(Option<KeyError>),
 }
@@ -129,7 +131,7 @@ impl<'w> Target<'w> {
         }
         let place = match found.rest {
             "" => Place::Top(found.mount.path.as_str().to_owned()),
-            rest => Place::Object(found.what, rest.to_owned()),
+            rest => Place::Object(found.what, found.what.origin.prefix.key(rest)),
         };
         Self {
             place,
@@ -161,7 +163,6 @@ fn begin(request: &Request, worker: &Worker) -> Box<AccessRecord> {
         Rc::clone(&worker.recorder),
         RequestId::from_header(id),
         request.method().as_str(),
-        logged_path(request.uri().path()),
         worker.shared.config.trusted_proxies.viewer(request),
     ))
 }
@@ -220,7 +221,7 @@ async fn answer(
                 Browse::Off => Err(ServeError::NothingHere),
             }
         }
-        Place::Object(origin, name) => {
+        Place::Object(origin, key) => {
             enter(
                 request,
                 worker,
@@ -229,7 +230,7 @@ async fn answer(
                 audience,
                 &origin.origin.access,
             )?;
-            object(request, worker, origin, name, record.viewer()).await
+            object(request, worker, origin, key.clone()?, record.viewer()).await
         }
     }
 }
@@ -260,11 +261,10 @@ async fn object(
     request: &Request,
     worker: &Worker,
     origin: &WorkerOrigin,
-    name: &str,
+    key: ObjectKey,
     viewer: Option<IpAddr>,
 ) -> Result<Reply, ServeError> {
     let WorkerOrigin { origin, reader, .. } = origin;
-    let key = origin.prefix.key(name)?;
     let mut asked = extract::asked(request);
     if let Some(most) = origin.max_answer {
         asked.conditions.bound_open_end(most);

@@ -1,7 +1,8 @@
 //! Names and values of fields that answers carry, in the form in which they are sent: most of a head is
 //! the same in every answer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::error::HttpError;
 use actix_web::http::header::{
@@ -160,6 +161,28 @@ impl TryIntoHeaderPair for DateField {
     }
 }
 
+/// The date of a moment that has just been. Each thread asks the clock once for a second, so a clock that was set anew is
+/// believed within that.
+pub fn date_of(now: Instant) -> HttpDate {
+    thread_local! {
+        /// A date, and when its second is over.
+        static LAST: Cell<Option<(HttpDate, Instant)>> = const { Cell::new(None) };
+    }
+    if let Some((date, end)) = LAST.get()
+        && now < end
+    {
+        return date;
+    }
+    let time = SystemTime::now();
+    let date = HttpDate::at(time);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    let rest = Duration::from_secs(1).saturating_sub(Duration::from_nanos(
+        since.unwrap_or_default().subsec_nanos().into(),
+    ));
+    LAST.set(now.checked_add(rest).map(|end| (date, end)));
+    date
+}
+
 /// Dates whose texts each thread remembers: the same few objects are asked for many times.
 const DATES: u64 = 64;
 
@@ -200,6 +223,22 @@ mod tests {
             assert_eq!(format!("{}: ", name.as_str()), name.with_separator());
             let parsed = HeaderName::try_from(name.as_str()).unwrap();
             assert_eq!(parsed.as_str(), name.as_str());
+        }
+    }
+
+    #[test]
+    fn the_date_is_that_of_the_clock_and_changes_with_its_second() {
+        let begun = Instant::now();
+        let mut last = HttpDate::at(SystemTime::now());
+        let mut changes = 0;
+        while changes < 2 {
+            let before = HttpDate::at(SystemTime::now());
+            let date = date_of(Instant::now());
+            let after = HttpDate::at(SystemTime::now());
+            assert!((before..=after).contains(&date), "{before} {date} {after}");
+            changes += u32::from(date != last);
+            last = date;
+            assert!(begun.elapsed() < Duration::from_secs(20));
         }
     }
 

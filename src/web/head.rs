@@ -99,6 +99,20 @@ impl Head {
         self
     }
 
+    /// Adds lines that another head had; only where [`Self::lines`] has some.
+    pub fn add_lines(&mut self, bytes: &[u8]) {
+        if let Some(lines) = &mut self.lines {
+            lines.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// The lines so far that we write, if we write any and all can be sent.
+    #[must_use]
+    pub fn lines(&self) -> Option<&[u8]> {
+        let lines = self.lines.as_ref()?;
+        lines.wrong.is_none().then_some(&lines.bytes)
+    }
+
     /// Adds a field whose value is a number.
     pub fn number(&mut self, name: FieldName, value: u64) -> &mut Self {
         let mut digits = itoa::Buffer::new();

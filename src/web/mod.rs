@@ -10,6 +10,7 @@ pub mod body;
 pub mod content_type;
 pub mod cors;
 pub mod decide;
+mod described;
 pub mod entry;
 pub mod extract;
 mod fields;
@@ -36,6 +37,7 @@ use crate::object::representation::FieldValue;
 use crate::telemetry::{Lifecycle, Metrics, Recorder};
 
 use admission::SignedUrls;
+pub use described::Described;
 use origin::{Origin, WorkerOrigin};
 use pauses::Pauses;
 use streams::{StreamLimits, Streams};
@@ -118,6 +120,8 @@ pub struct Worker {
     pub recorder: Rc<Recorder>,
     /// Watches over viewers that take nothing.
     pub pauses: Rc<Pauses>,
+    /// What answers said of objects.
+    pub described: Described,
     /// What answers say about connections that stay open; see [`keep_alive::field_value`].
     pub keep_alive: String,
 }

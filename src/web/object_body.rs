@@ -93,10 +93,15 @@ enum Turn {
 }
 
 impl ObjectContent {
-    /// Exactly `promised` bytes, which leave by `outlet` if there is one. What the origin sends
+    /// Exactly `promised` bytes from `now` on, which leave by `outlet` if there is one. What the origin sends
     /// beyond is not passed on.
     #[must_use]
-    pub fn new(mut body: OpenBody, promised: u64, outlet: Option<Rc<Outlet>>) -> Self {
+    pub fn new(
+        mut body: OpenBody,
+        promised: u64,
+        outlet: Option<Rc<Outlet>>,
+        now: Instant,
+    ) -> Self {
         if outlet.is_none() {
             body.first = body.take_bytes().into();
         }
@@ -105,7 +110,7 @@ impl ObjectContent {
             remaining: promised,
             current: body.first,
             rest: Some(body.rest),
-            turn: Turn::Viewer(Instant::now()),
+            turn: Turn::Viewer(now),
             resumes: 0,
             outlet,
             end: None,

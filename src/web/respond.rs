@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use actix_http::{HttpMessage as _, Request};
 use actix_web::HttpResponse;
@@ -76,13 +76,15 @@ pub fn respond(
     audience: Audience,
     reply: Result<Reply, ServeError>,
 ) -> HttpResponse<ViewerBody> {
+    let now = Instant::now();
     let mut answer = Answer {
         request,
         worker,
         shared: &worker.shared,
         cors,
         outlet: outlet_of(request),
-        now: HttpDate::at(SystemTime::now()),
+        now,
+        date: fields::date_of(now),
         record,
         audience,
         place: None,
@@ -114,8 +116,10 @@ struct Answer<'a> {
     cors: &'a CorsPolicy,
     /// The way past the server, for an answer with bytes of an object.
     outlet: Option<Rc<Outlet>>,
+    /// When it is made.
+    now: Instant,
     /// `Date`, and the latest that `Last-Modified` may be.
-    now: HttpDate,
+    date: HttpDate,
     record: Box<AccessRecord>,
     /// Whom it is for.
     audience: Audience,
@@ -165,7 +169,7 @@ impl<'a> Answer<'a> {
             }
             Selection::NotModified => {
                 let mut head = self.object_head(StatusCode::NOT_MODIFIED, WrittenBy::Server);
-                object_headers::revalidate(&mut head, &representation, caching, self.now);
+                object_headers::revalidate(&mut head, &representation, caching, self.date);
                 return self.without_body(head);
             }
             Selection::PreconditionFailed => return self.failure(&ServeError::PreconditionFailed),
@@ -174,8 +178,13 @@ impl<'a> Answer<'a> {
                 return self.failure(&ServeError::Unsatisfiable(range, complete));
             }
         };
-        head.text(fields::CONTENT_TYPE, content_type.as_str());
-        object_headers::describe(&mut head, &representation, caching, &content_type, self.now);
+        self.worker.described.tell(
+            &mut head,
+            &representation,
+            caching,
+            &content_type,
+            self.date,
+        );
         match body {
             Some(body) => self.stream(head, body, promised),
             None if self.want() == Want::HeadOnly => self.finish(head, 0, |record, turn| {
@@ -210,7 +219,7 @@ impl<'a> Answer<'a> {
             representation,
             self.caching(),
             content_type,
-            self.now,
+            self.date,
         );
         let body = MultipartBody::new(version, framing, parts, first).open();
         self.stream(head, body, promised)
@@ -219,7 +228,7 @@ impl<'a> Answer<'a> {
     /// An answer with bytes of an object.
     fn stream(mut self, head: Head, body: OpenBody, promised: u64) -> HttpResponse<ViewerBody> {
         let outlet = self.outlet_for(promised).map(Rc::clone);
-        let content = ObjectContent::new(body, promised, outlet.clone());
+        let content = ObjectContent::new(body, promised, outlet.clone(), self.now);
         let pauses = Rc::clone(&self.worker.pauses);
         let place = self.place.take();
         self.finish(head, promised, |record, turn| {
@@ -320,7 +329,7 @@ impl<'a> Answer<'a> {
     /// What every answer carries.
     fn head(&self, status: StatusCode, by: WrittenBy) -> Head {
         let mut head = Head::new(status, by);
-        head.date(self.now)
+        head.date(self.date)
             .fixed(fields::NO_SNIFFING)
             .text(fields::X_REQUEST_ID, self.record.id().as_str());
         if self.audience == Audience::Signed {
@@ -386,7 +395,7 @@ impl<'a> Answer<'a> {
         promised: u64,
         body: impl FnOnce(Box<AccessRecord>, TurnGuard) -> ViewerBody,
     ) -> HttpResponse<ViewerBody> {
-        let mut record = self.record;
+        let (mut record, now) = (self.record, self.now);
         let turn = TurnGuard::of(self.request);
         // A field that cannot be sent has no way here: values were checked where they came in.
         match head.finish() {
@@ -394,12 +403,12 @@ impl<'a> Answer<'a> {
                 if let (Some(outlet), Some(lines)) = (self.outlet, lines) {
                     outlet.expect_head(lines);
                 }
-                record.answered(response.status().as_u16(), promised);
+                record.answered(now, response.status().as_u16(), promised);
                 response.map_body(|_, ()| body(record, turn))
             }
             Err(error) => {
                 log::error!("an answer could not be rendered: {error}");
-                record.answered(500, 0);
+                record.answered(now, 500, 0);
                 let mut response = HttpResponse::with_body(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     ViewerBody::text(Bytes::new(), record, turn),

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
