@@ -1,9 +1,9 @@
 //! Ways to write to a socket that the runtime has no names for.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{SendFlags, send};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -24,12 +24,9 @@ const GOES_ON: SendFlags = SendFlags::empty();
 pub fn poll_begin(
     stream: &TcpStream,
     cx: &mut Context<'_>,
-    slices: &[IoSlice<'_>],
+    bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
-    poll_with(stream, cx, || {
-        let mut nothing = SendAncillaryBuffer::default();
-        Ok(sendmsg(stream, slices, &mut nothing, GOES_ON)?)
-    })
+    poll_with(stream, cx, || Ok(send(stream, bytes, GOES_ON)?))
 }
 
 /// Has the kernel send a part of a file, as much as it takes at once.
