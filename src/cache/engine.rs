@@ -4,6 +4,7 @@
 //! by: a viewer that leaves ends nothing that another one waits for.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -257,7 +258,9 @@ impl Engine {
     /// Starts work that outlives who asked for it. Its log lines tell for whom it was begun.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         match RequestId::current() {
-            Some(id) => self.runtime.spawn(async move { id.throughout(work).await }),
+            Some(id) => self
+                .runtime
+                .spawn(async move { id.throughout(pin!(work)).await }),
             None => self.runtime.spawn(work),
         };
     }

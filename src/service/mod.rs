@@ -11,7 +11,6 @@ mod readers;
 pub mod sockets;
 pub mod source;
 
-use std::convert::Infallible;
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -278,10 +277,7 @@ fn start_viewers(
             // cache, and there is one route.
             let answer = fn_factory(move || {
                 let worker = Rc::new(worker());
-                let answer = move |request| {
-                    let worker = Rc::clone(&worker);
-                    async move { Ok::<_, Infallible>(entry::entry(request, worker).await) }
-                };
+                let answer = move |request| entry::entry(request, Rc::clone(&worker));
                 ready(Ok::<_, ()>(fn_service(answer)))
             });
             let http = HttpService::build()

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 thread_local! {
@@ -57,9 +57,11 @@ impl RequestId {
     }
 
     /// The same for all the work of a future.
-    pub async fn throughout<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|cx| self.during(|| work.as_mut().poll(cx))).await
+    pub fn throughout<T>(
+        &self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> impl Future<Output = T> {
+        poll_fn(move |cx| self.during(|| work.as_mut().poll(cx)))
     }
 
     /// The request that this thread works on.
@@ -95,6 +97,7 @@ impl fmt::Display for RequestId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     #[test]
@@ -111,6 +114,7 @@ mod tests {
                 Poll::Ready(seen)
             }
         });
+        let both = pin!(both);
         let mut work = pin!(outer.throughout(both));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(work.as_mut().poll(&mut cx).is_pending());

@@ -29,6 +29,16 @@ pub async fn of(
     if let Some(told) = told(stored, key.as_str()) {
         return Ok(told);
     }
+    // With memory of its own, or every answer would have that much more to pass on.
+    Box::pin(by_bytes(reader, key, representation, at_hand)).await
+}
+
+async fn by_bytes(
+    reader: &dyn ObjectReader,
+    key: &ObjectKey,
+    representation: &Representation,
+    at_hand: Option<(&mut OpenBody, InclRange)>,
+) -> Result<MediaType, ReadError> {
     // Always so many and no more, so that every answer looks at the same bytes.
     let wanted = representation.length.bytes().min(FIRST_BYTES);
     let last = wanted.checked_sub(1);

@@ -78,14 +78,16 @@ pub async fn decide(
         let outcome = attempt(reader, key, asked).await?;
         typed(reader, key, outcome).await
     };
-    let decision = async {
-        match once().await {
-            // The object was replaced between two calls: decide again on the new version, once.
-            Err(error) if error.kind == ReadErrorKind::Changed => once().await,
-            outcome => outcome,
+    let mut decision = pin!(async {
+        let mut is_first = true;
+        loop {
+            match once().await {
+                // The object was replaced between two calls: decide again on the new version, once.
+                Err(error) if is_first && error.kind == ReadErrorKind::Changed => is_first = false,
+                outcome => break outcome,
+            }
         }
-    };
-    let mut decision = pin!(decision);
+    });
     // What is decided out of memory needs neither a timer nor a look at the clock.
     if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(decision.as_mut().poll(cx))).await {
         return outcome;
@@ -153,7 +155,7 @@ async fn attempt(
     match first_call(asked) {
         FirstCall::Head => {
             let known = reader.head(key.clone()).await?;
-            settle(reader, key, asked, known).await
+            Box::pin(settle(reader, key, asked, known)).await
         }
         FirstCall::Read(range) => {
             let request = ReadRequest {
@@ -169,12 +171,12 @@ async fn attempt(
                         representation: read.representation,
                         served: read.served,
                     };
-                    settle(reader, key, asked, known).await
+                    Box::pin(settle(reader, key, asked, known)).await
                 }
                 // The answer to 416 needs the length, which S3 does not tell with its own.
                 Err(error) if error.kind == ReadErrorKind::RangeNotSatisfiable => {
                     let known = reader.head(key.clone()).await?;
-                    settle(reader, key, asked, known).await
+                    Box::pin(settle(reader, key, asked, known)).await
                 }
                 Err(error) => Err(error),
             }

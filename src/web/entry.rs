@@ -1,6 +1,8 @@
 //! Where every request of a viewer enters.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,7 +42,13 @@ const MAX_LOGGED_PATH_BYTES: usize = 4096;
 
 /// Answers one request. Dropping the future, as the server does when a viewer leaves, gives up
 /// the calls to S3 that it waits for.
-pub async fn entry(request: Request, worker: Rc<Worker>) -> HttpResponse<ViewerBody> {
+///
+/// # Errors
+/// None: every failure is an answer.
+pub async fn entry(
+    request: Request,
+    worker: Rc<Worker>,
+) -> Result<HttpResponse<ViewerBody>, Infallible> {
     let mut record = begin(&request, &worker);
     record.asked_for(logged_path(request.uri().path()), || {
         extract::range_as_sent(&request)
@@ -49,16 +57,16 @@ pub async fn entry(request: Request, worker: Rc<Worker>) -> HttpResponse<ViewerB
     let target = Target::of(&request, &worker);
     let mut audience = Audience::default();
     let reply = id
-        .throughout(answer(
+        .throughout(pin!(answer(
             &request,
             &worker,
             &target,
             &mut record,
             &mut audience,
-        ))
+        )))
         .await;
     let cors = target.cors.unwrap_or(&worker.shared.config.cors);
-    respond(&request, &worker, cors, record, audience, reply)
+    Ok(respond(&request, &worker, cors, record, audience, reply))
 }
 
 /// Where a request leads, which even a refusal has to know: pages may read it or not.
