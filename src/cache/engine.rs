@@ -111,6 +111,39 @@ impl Knowledge {
     }
 }
 
+/// What a look for an object comes to.
+pub enum Look {
+    /// It is known, or known not to be there.
+    Known(Result<Knowledge, ReadError>),
+    /// S3 has been asked.
+    Waits(Waiting),
+}
+
+/// A question to S3 that has been asked. Dropping it gives that up unless others wait too.
+pub struct Waiting {
+    answer: watch::Receiver<Landing>,
+    told: Told,
+}
+
+impl Waiting {
+    /// Waits for what S3 says of `key`, which was asked for.
+    ///
+    /// # Errors
+    /// What S3 said instead.
+    pub async fn answer(mut self, key: &ObjectKey) -> Result<Knowledge, ReadError> {
+        let landed = self.answer.wait_for(Option::is_some).await;
+        let landed = landed.ok().and_then(|landed| landed.clone());
+        match landed {
+            Some(Ok(known)) => {
+                let age = known.learned.elapsed();
+                Ok(Knowledge::new(known, self.told, age))
+            }
+            Some(Err(why)) => Err(ReadError::shared(&why)),
+            None => Err(internal(format!("a question about {key} was given up"))),
+        }
+    }
+}
+
 /// Whose question told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
@@ -172,9 +205,20 @@ impl Engine {
         key: &ObjectKey,
         opening: Opening,
     ) -> Result<Knowledge, ReadError> {
-        let (mut answer, told) = match self.directory.look(key) {
-            Entry::Fresh(known, age) => return Ok(Knowledge::new(known, Told::Before, age)),
-            Entry::NotHere(why) => return Err(ReadError::shared(&why)),
+        match self.look(key, opening) {
+            Look::Known(known) => known,
+            Look::Waits(waiting) => waiting.answer(key).await,
+        }
+    }
+
+    /// What is known of an object, or is being asked from now on.
+    #[must_use]
+    pub fn look(self: &Arc<Self>, key: &ObjectKey, opening: Opening) -> Look {
+        let (answer, told) = match self.directory.look(key) {
+            Entry::Fresh(known, age) => {
+                return Look::Known(Ok(Knowledge::new(known, Told::Before, age)));
+            }
+            Entry::NotHere(why) => return Look::Known(Err(ReadError::shared(&why))),
             Entry::Asked(answer) => (answer, Told::Along),
             Entry::Ask(question) => {
                 let answer = question.answer.clone();
@@ -183,16 +227,7 @@ impl Engine {
                 (answer, Told::Asked(opening))
             }
         };
-        let landed = answer.wait_for(Option::is_some).await;
-        let landed = landed.ok().and_then(|landed| landed.clone());
-        match landed {
-            Some(Ok(known)) => {
-                let age = known.learned.elapsed();
-                Ok(Knowledge::new(known, told, age))
-            }
-            Some(Err(why)) => Err(ReadError::shared(&why)),
-            None => Err(internal(format!("a question about {key} was given up"))),
-        }
+        Look::Waits(Waiting { answer, told })
     }
 
     /// What is known of an object, if it is what `pin` names.

@@ -1,16 +1,18 @@
 //! The reader that has a cache.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use super::body::BlockBody;
-use super::engine::{Engine, Knowledge, Opening, Told};
+use super::engine::{Engine, Knowledge, Look, Opening, Told};
 use crate::object::ObjectKey;
 use crate::semantics::range_specifier::{RangeSpec, Resolved};
 use crate::storage::error::{ReadError, ReadErrorKind};
 use crate::storage::{
-    BoxFuture, Capabilities, Nothing, ObjectHead, ObjectRead, ObjectReader, ReadRequest, Served,
-    Source,
+    BoxFuture, Capabilities, Nothing, ObjectHead, ObjectRead, ObjectReader, Opened, ReadRequest,
+    Served, Source,
 };
 use crate::telemetry::BlockFound;
 
@@ -51,26 +53,27 @@ impl Cached {
         &self.sources.engine
     }
 
-    async fn open(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
-        let opening = match request.range {
+    fn opening(request: &ReadRequest) -> Opening {
+        match request.range {
             None => Opening::Read(0),
             Some(RangeSpec::Int(range)) => Opening::Read(range.first),
             // Where it begins is not known before the length is.
             Some(RangeSpec::Suffix(_)) => Opening::Head,
+        }
+    }
+
+    /// Reads what is known. Nothing is waited for if its first bytes are at hand.
+    fn open_known(
+        &self,
+        request: ReadRequest,
+        knowledge: Result<Knowledge, ReadError>,
+    ) -> Opened<'_> {
+        let Knowledge { known, told, age } = match knowledge {
+            Ok(knowledge) => knowledge,
+            Err(error) => return Opened::now(Err(error)),
         };
-        let knowledge = match &request.pin {
-            None => self.engine().known(&request.key, opening).await?,
-            Some(pin) => match self.engine().pinned(&request.key, pin) {
-                Some(knowledge) => knowledge,
-                None => return self.sources.reader.read(request).await,
-            },
-        };
-        let Knowledge { known, told, age } = knowledge;
         let Some(identity) = known.identity.clone() else {
-            let read = self.sources.reader.read(request).await?;
-            let served = Served::now(Source::PassedBy);
-            self.engine().metrics().cache_asked(served.source.as_str());
-            return Ok(ObjectRead { served, ..read });
+            return Opened::Later(Box::pin(self.pass_by(request)));
         };
         let length = known.representation.length;
         let whole = || length.whole().map(Resolved::Range);
@@ -82,10 +85,11 @@ impl Cached {
             Some(Resolved::Range(extent)) => extent,
             Some(Resolved::Unsatisfiable) => {
                 let target = format!("GetObject {}", request.key);
-                return Err(ReadError::new(ReadErrorKind::RangeNotSatisfiable, target));
+                let kind = ReadErrorKind::RangeNotSatisfiable;
+                return Opened::now(Err(ReadError::new(kind, target)));
             }
             None => {
-                return Ok(ObjectRead {
+                return Opened::now(Ok(ObjectRead {
                     representation: Arc::clone(&known.representation),
                     extent: None,
                     body: Box::pin(Nothing),
@@ -93,28 +97,46 @@ impl Cached {
                         source: source_of_head(told),
                         age,
                     },
-                });
+                }));
             }
         };
         let representation = Arc::clone(&known.representation);
         let body = BlockBody::new(Arc::clone(&self.sources), known, identity, extent);
         let mut body = Box::pin(body);
-        poll_fn(|cx| body.poll_first(cx)).await?;
-        let source = match (body.first_block(), told) {
-            (Some(BlockFound::PassedBy), _) => Source::PassedBy,
-            // The question brought the bytes, whoever asked it.
-            (_, Told::Asked(Opening::Read(_))) | (Some(BlockFound::Begun), _) => Source::Missed,
-            (Some(BlockFound::Coming), _) => Source::Joined,
-            (Some(BlockFound::InMemory | BlockFound::OnDisk) | None, _) => source_of_head(told),
+        let open = move |body: Pin<Box<BlockBody>>| {
+            let source = match (body.first_block(), told) {
+                (Some(BlockFound::PassedBy), _) => Source::PassedBy,
+                // The question brought the bytes, whoever asked it.
+                (_, Told::Asked(Opening::Read(_))) | (Some(BlockFound::Begun), _) => Source::Missed,
+                (Some(BlockFound::Coming), _) => Source::Joined,
+                (Some(BlockFound::InMemory | BlockFound::OnDisk) | None, _) => source_of_head(told),
+            };
+            let served = Served { source, age };
+            self.engine().metrics().cache_asked(served.source.as_str());
+            Ok(ObjectRead {
+                representation,
+                extent: Some(extent),
+                body,
+                served,
+            })
         };
-        let served = Served { source, age };
+        // Whoever has to wait is asked again below.
+        match body.poll_first(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Opened::now(open(body)),
+            Poll::Ready(Err(error)) => Opened::now(Err(error)),
+            Poll::Pending => Opened::Later(Box::pin(async move {
+                poll_fn(|cx| body.poll_first(cx)).await?;
+                open(body)
+            })),
+        }
+    }
+
+    /// Reads what cannot be kept.
+    async fn pass_by(&self, request: ReadRequest) -> Result<ObjectRead, ReadError> {
+        let read = self.sources.reader.read(request).await?;
+        let served = Served::now(Source::PassedBy);
         self.engine().metrics().cache_asked(served.source.as_str());
-        Ok(ObjectRead {
-            representation,
-            extent: Some(extent),
-            body,
-            served,
-        })
+        Ok(ObjectRead { served, ..read })
     }
 }
 
@@ -130,6 +152,22 @@ const fn source_of_head(told: Told) -> Source {
 impl ObjectReader for Cached {
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>> {
         Box::pin(self.open(request))
+    }
+
+    fn open(&self, request: ReadRequest) -> Opened<'_> {
+        if let Some(pin) = &request.pin {
+            return match self.engine().pinned(&request.key, pin) {
+                Some(knowledge) => self.open_known(request, Ok(knowledge)),
+                None => self.sources.reader.open(request),
+            };
+        }
+        match self.engine().look(&request.key, Self::opening(&request)) {
+            Look::Known(known) => self.open_known(request, known),
+            Look::Waits(waiting) => Opened::Later(Box::pin(async move {
+                let known = waiting.answer(&request.key).await;
+                self.open_known(request, known).await
+            })),
+        }
     }
 
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>> {

@@ -120,6 +120,34 @@ pub struct ObjectRead {
     pub served: Served,
 }
 
+/// A read that is begun: a future of it.
+pub enum Opened<'a> {
+    /// It is open, or cannot be; `None` once that was told.
+    Now(Option<Result<ObjectRead, ReadError>>),
+    /// It has to be waited for.
+    Later(BoxFuture<'a, Result<ObjectRead, ReadError>>),
+}
+
+impl Opened<'_> {
+    /// What is open, or cannot be.
+    #[must_use]
+    pub const fn now(read: Result<ObjectRead, ReadError>) -> Self {
+        Self::Now(Some(read))
+    }
+}
+
+impl Future for Opened<'_> {
+    type Output = Result<ObjectRead, ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // No future is asked again.
+            Self::Now(read) => read.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Later(read) => read.as_mut().poll(cx),
+        }
+    }
+}
+
 /// What an object is, without its bytes.
 #[derive(Debug, Clone)]
 pub struct ObjectHead {
@@ -199,6 +227,11 @@ pub trait ObjectReader: Send + Sync {
     /// Opens an object. The body may be polled on any thread; dropping the future or the body
     /// closes the connection to the origin unless all bytes have been read.
     fn read(&self, request: ReadRequest) -> BoxFuture<'_, Result<ObjectRead, ReadError>>;
+
+    /// The same, without memory of its own where nothing has to be waited for.
+    fn open(&self, request: ReadRequest) -> Opened<'_> {
+        Opened::Later(self.read(request))
+    }
 
     /// Asks what an object is, without its bytes.
     fn head(&self, key: ObjectKey) -> BoxFuture<'_, Result<ObjectHead, ReadError>>;

@@ -163,7 +163,7 @@ async fn attempt(
                 range,
                 pin: None,
             };
-            match reader.read(request).await {
+            match reader.open(request).await {
                 Ok(read) if fits(conditions, &read) => open(conditions, read).await,
                 // If-Range did not hold, and the whole object has to be sent.
                 Ok(read) => {
