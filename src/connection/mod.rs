@@ -36,7 +36,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use alarm::Alarm;
 use head::HeadScan;
-pub use outlet::{Leaving, Outlet, Unsendable};
+pub use outlet::{Leaving, Outlet, Unsendable, field_memory};
 pub use pace::{LetGo, ViewerLimits};
 pub use turn::Turn;
 

@@ -38,6 +38,7 @@ use super::socket::{poll_begin, poll_send_file};
 use super::turn::Turn;
 use crate::storage::Piece;
 use heads::Heads;
+pub use heads::field_memory;
 
 /// Pieces that one call to the kernel takes: more than lie in a window when they are as small as an
 /// origin's answer comes in.

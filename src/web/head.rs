@@ -11,10 +11,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use super::fields::{self, DateField, FieldName, FixedField};
+use crate::connection::field_memory;
 use crate::semantics::{ContentRange, HttpDate};
-
-/// Bytes of the fields of most answers.
-const USUAL_BYTES: usize = 768;
 
 /// Who writes the fields of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +59,7 @@ impl Head {
         };
         if let WrittenBy::Us(length) = by {
             head.lines = Some(Lines {
-                bytes: Vec::with_capacity(USUAL_BYTES),
+                bytes: field_memory(),
                 wrong: None,
             });
             head.number(fields::CONTENT_LENGTH, length);

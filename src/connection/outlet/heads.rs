@@ -1,5 +1,25 @@
 //! Heads of answers on their way.
 
+use std::cell::RefCell;
+
+/// Bytes of most heads.
+const USUAL_BYTES: usize = 768;
+
+/// What each thread keeps of memory for heads that have left, for those that come.
+const MOST_SPARE: usize = 8;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Memory for the field lines of a head: that of one that has just left, which the processor still has at
+/// hand.
+#[must_use]
+pub fn field_memory() -> Vec<u8> {
+    let spare = SPARE.with_borrow_mut(Vec::pop);
+    spare.unwrap_or_else(|| Vec::with_capacity(USUAL_BYTES))
+}
+
 /// What the viewer has not taken of heads. Its memory goes with the last byte: there are many connections
 /// that wait.
 #[derive(Debug, Default)]
@@ -48,7 +68,13 @@ impl Heads {
             self.taken = self.taken.saturating_add(taken);
             return 0;
         }
-        *self = Self::default();
+        let Self { mut bytes, .. } = std::mem::take(self);
+        bytes.clear();
+        SPARE.with_borrow_mut(|spare| {
+            if bytes.capacity() == USUAL_BYTES && spare.len() < MOST_SPARE {
+                spare.push(bytes);
+            }
+        });
         taken.saturating_sub(here)
     }
 }
