@@ -101,9 +101,10 @@ impl Cached {
             }
         };
         let representation = Arc::clone(&known.representation);
+        let learned = known.learned;
         let body = BlockBody::new(Arc::clone(&self.sources), known, identity, extent);
         let mut body = Box::pin(body);
-        let open = move |body: Pin<Box<BlockBody>>| {
+        let open = move |body: Pin<Box<BlockBody>>, age| {
             let source = match (body.first_block(), told) {
                 (Some(BlockFound::PassedBy), _) => Source::PassedBy,
                 // The question brought the bytes, whoever asked it.
@@ -122,11 +123,11 @@ impl Cached {
         };
         // Whoever has to wait is asked again below.
         match body.poll_first(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Opened::now(open(body)),
+            Poll::Ready(Ok(())) => Opened::now(open(body, age)),
             Poll::Ready(Err(error)) => Opened::now(Err(error)),
             Poll::Pending => Opened::Later(Box::pin(async move {
                 poll_fn(|cx| body.poll_first(cx)).await?;
-                open(body)
+                open(body, learned.elapsed())
             })),
         }
     }

@@ -11,7 +11,7 @@ use crate::object::Representation;
 use crate::object::media_type::MediaType;
 use crate::semantics::HttpDate;
 
-/// Objects whose lines each worker keeps. With [`MOST_BYTES`] that is less than a hundred KiB.
+/// Objects whose lines each worker keeps, and what those are made of: some hundred KiB at most.
 const PLACES: usize = 64;
 
 /// Lines that are longer are made each time.
@@ -45,7 +45,7 @@ impl Described {
             describe(head, representation, caching, content_type, date);
         };
         let modified = representation.validators.last_modified;
-        // Only what any later answer would say too, and of what will be told again.
+        // Only what any later answer would say too, and not of what this answer alone knows.
         let is_lasting = modified.is_none_or(|modified| modified <= date)
             && Arc::strong_count(representation) > 1;
         let begin = head.lines().map(<[u8]>::len).filter(|_| is_lasting);

@@ -20,8 +20,8 @@ pub fn field_memory() -> Vec<u8> {
     spare.unwrap_or_else(|| Vec::with_capacity(USUAL_BYTES))
 }
 
-/// What the viewer has not taken of heads. Its memory goes with the last byte: there are many connections
-/// that wait.
+/// What the viewer has not taken of heads. Its memory goes to the next head of the thread with the last
+/// byte: there are many connections that wait.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     bytes: Vec<u8>,
