@@ -22,6 +22,7 @@ pub mod eviction;
 mod fill;
 pub mod identity;
 mod in_file;
+pub mod knowledge;
 mod losses;
 mod past;
 pub mod reader;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::body::BlockBody;
-use super::engine::{Engine, Knowledge, Look, Opening, Told};
+use super::engine::Engine;
+use super::knowledge::{Knowledge, Look, Opening, Told};
 use crate::object::ObjectKey;
 use crate::semantics::range_specifier::{RangeSpec, Resolved};
 use crate::storage::error::{ReadError, ReadErrorKind};

@@ -4,8 +4,10 @@
 //! a time. So bodies of objects go past it: the server is told of an answer whose end it need not
 //! know, it writes a head with hardly any fields, and the body hands its pieces to the [`Outlet`],
 //! which adds the fields to the head, and sends the pieces as they lie in memory, many with one call,
-//! or in a file; only a few hundred bytes are put together first. The head waits for the first pieces and leaves with them. A short body that is queued to its end before its head leaves is over for the server: the outlet sees it
-//! off ([`Leaving`]), so that a short answer costs one round of the server and not three.
+//! or in a file; only a few hundred bytes are put together first. The head waits for the first pieces and
+//! leaves with them. A short body that is queued to its end before its head leaves is over for the
+//! server: the outlet sees it off ([`Leaving`]), so that a short answer costs one round of the server and
+//! not three.
 //!
 //! This holds what it promises only while the server does as follows, which tests pin:
 //!

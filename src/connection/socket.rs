@@ -26,7 +26,13 @@ pub fn poll_begin(
     cx: &mut Context<'_>,
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {
-    poll_with(stream, cx, || Ok(send(stream, bytes, GOES_ON)?))
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_io(Interest::WRITABLE, || Ok(send(stream, bytes, GOES_ON)?)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
+    }
 }
 
 /// Has the kernel send a part of a file, as much as it takes at once.
@@ -57,21 +63,6 @@ pub fn poll_send_file(
             // It was not ready after all, or there was nothing to send.
             None if tried.is_err() => {}
             None => return Poll::Ready(Ok(0)),
-        }
-    }
-}
-
-/// Does what writes, once the socket takes something.
-fn poll_with(
-    stream: &TcpStream,
-    cx: &mut Context<'_>,
-    mut write: impl FnMut() -> io::Result<usize>,
-) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(stream.poll_write_ready(cx))?;
-        match stream.try_io(Interest::WRITABLE, &mut write) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            written => return Poll::Ready(written),
         }
     }
 }

@@ -30,6 +30,7 @@ impl KeyPrefix {
         if name.is_empty() {
             return Err(KeyError::Empty);
         }
+        // Most have no prefix, and then there is nothing to put together.
         if self.0.is_empty() {
             return ObjectKey::new(name);
         }

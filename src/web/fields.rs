@@ -161,8 +161,8 @@ impl TryIntoHeaderPair for DateField {
     }
 }
 
-/// The date of a moment that has just been. Each thread asks the clock once for a second, so a clock that was set anew is
-/// believed within that.
+/// The date of a moment that has just been. Each thread asks the clock once in each second: one that is
+/// set anew is believed when that is over.
 pub fn date_of(now: Instant) -> HttpDate {
     thread_local! {
         /// A date, and when its second is over.

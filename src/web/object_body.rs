@@ -93,8 +93,8 @@ enum Turn {
 }
 
 impl ObjectContent {
-    /// Exactly `promised` bytes from `now` on, which leave by `outlet` if there is one. What the origin sends
-    /// beyond is not passed on.
+    /// Exactly `promised` bytes from `now` on, which leave by `outlet` if there is one. What the origin
+    /// sends beyond is not passed on.
     #[must_use]
     pub fn new(
         mut body: OpenBody,
