@@ -19,6 +19,7 @@ pub mod pace;
 mod pipe;
 mod queue;
 mod socket;
+mod taking;
 pub mod turn;
 
 use std::future::Future as _;

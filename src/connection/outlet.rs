@@ -31,12 +31,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-use super::alarm::Alarm;
-use super::pace::{LetGo, Pace, ViewerLimits};
+use super::pace::{LetGo, ViewerLimits};
 use super::queue::Queue;
 use super::socket::{poll_begin, poll_send_file};
+use super::taking::Taking;
 use super::turn::Turn;
 use crate::storage::Piece;
 use heads::Heads;
@@ -73,9 +72,7 @@ struct Sending {
     file_failed: Option<io::Error>,
     /// The answer that what is queued is the end of, if its body has ended already.
     leaving: Option<Box<dyn Leaving>>,
-    pace: Pace,
-    /// Wakes us when the viewer may have taken nothing for too long.
-    patience: Alarm,
+    taking: Taking,
 }
 
 /// An answer whose every byte is queued. It is dropped when the viewer has taken them, or when the
@@ -109,8 +106,7 @@ impl Outlet {
                 is_awaited: false,
                 file_failed: None,
                 leaving: None,
-                pace: Pace::new(limits),
-                patience: Alarm::default(),
+                taking: Taking::new(limits),
             }),
         }
     }
@@ -163,7 +159,7 @@ impl Outlet {
             Poll::Pending => self.account(&mut sending, cx, Poll::Pending).map_ok(|_| ()),
             ready @ Poll::Ready(_) => {
                 if sending.queue.is_empty() {
-                    sending.pace.has_nothing_to_take();
+                    sending.taking.has_nothing_to_take();
                 }
                 ready
             }
@@ -388,15 +384,7 @@ impl Outlet {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let verdict = match &written {
-            Poll::Ready(Ok(length)) => {
-                let length = u64::try_from(*length).unwrap_or(u64::MAX);
-                sending.pace.took(length, Instant::now)
-            }
-            Poll::Ready(Err(_)) => Ok(()),
-            Poll::Pending => sending.poll_patience(cx),
-        };
-        match verdict {
+        match sending.taking.account(cx, &written) {
             Ok(()) => written,
             Err(why) => Poll::Ready(Err(self.let_go(sending, why))),
         }
@@ -418,19 +406,6 @@ impl Sending {
     fn took(&mut self, length: usize) {
         self.queue.advance(length);
         self.taken = self.taken.saturating_add(length);
-    }
-
-    /// Fails when the viewer has taken nothing for too long, and otherwise sees to it that we are
-    /// asked again when it has.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Result<(), LetGo> {
-        let now = Instant::now();
-        let Some(end) = self.pace.waits(now) else {
-            return Ok(());
-        };
-        match self.patience.poll(cx, end) {
-            Poll::Ready(()) => Err(LetGo::Timeout),
-            Poll::Pending => Ok(()),
-        }
     }
 }
 
