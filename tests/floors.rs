@@ -61,6 +61,12 @@ const FOREIGN: &[(&str, &[&str])] = &[
         &["telemetry/metrics.rs", "telemetry/metrics/"],
     ),
     ("crc32fast", &["cache/disk/"]),
+    ("h2", &["web/http2.rs"]),
+    (
+        "rustls",
+        &["service/", "signing/", "storage/http/", "storage/s3/"],
+    ),
+    ("tokio_rustls", &["connection/", "service/"]),
     ("ipnet", &["signing/", "web/viewer_address.rs"]),
     (
         "rustix",

@@ -136,6 +136,7 @@ fn config(s3: &EmbeddedS3, listen: SocketAddr) -> Result<ServiceConfig, String> 
             ..ServerConfig::default()
         },
         cache: CacheConfig::default(),
+        tls: None,
         key_files: None,
     })
 }

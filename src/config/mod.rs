@@ -12,6 +12,7 @@ mod places;
 pub mod settings;
 mod signing;
 pub mod summary;
+mod tls;
 
 use std::net::SocketAddr;
 
@@ -73,6 +74,7 @@ impl Config {
         let log_format = read.optional("S3REEL_LOG_FORMAT", settings.log_format.as_ref(), |text| {
             LogFormat::parse(text).ok_or_else(|| "`text` or `json`".to_owned())
         });
+        let tls = tls::tls(&mut read, settings);
         let timeouts = timeouts(&mut read, settings);
         let server = server(&mut read, settings);
         let cors = read.optional(
@@ -120,6 +122,7 @@ impl Config {
                 web,
                 server,
                 cache,
+                tls,
                 key_files,
             },
         };

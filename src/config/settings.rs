@@ -23,6 +23,12 @@ pub struct Settings {
     /// Where health and metrics are; `off` disables them [default: 127.0.0.1:9091].
     #[arg(long, env = "S3REEL_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
     pub admin_listen: Option<String>,
+    /// PEM file of a certificate and its issuers; set, viewers are spoken to over TLS.
+    #[arg(long, env = "S3REEL_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<String>,
+    /// PEM file of its private key; required with a certificate.
+    #[arg(long, env = "S3REEL_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// Threads that serve viewers [default: the number of cores].
     #[arg(long, env = "S3REEL_WORKERS", value_name = "NUMBER")]
     pub workers: Option<String>,

@@ -1,11 +1,13 @@
 //! The effective configuration, for the start-up line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Config;
 use super::cache::DEFAULT_DISK;
 use crate::cache::{CacheConfig, DiskConfig};
 use crate::service::origin::OriginSource;
+use crate::service::tls::CertificateFiles;
 use crate::storage::s3::S3Config;
 use crate::storage::s3::client::Access;
 use crate::units::{format_duration, format_size};
@@ -28,6 +30,10 @@ impl Config {
         let (web, server, timeouts) = (&service.web, &service.server, &defaults.timeouts);
         let off = || "off".to_owned();
         let switch = |on: bool| if on { "on".to_owned() } else { off() };
+        let tls_file = |which: fn(&CertificateFiles) -> &PathBuf| {
+            let files = service.tls.as_ref().map(|tls| &tls.files);
+            or_nothing(files.map(|files| which(files).display()).as_ref())
+        };
         let mut settings = vec![
             ("S3REEL_ORIGINS", written.join(" ")),
             ("S3REEL_BUCKET", self.short(|s3| s3.bucket.to_string())),
@@ -37,6 +43,11 @@ impl Config {
                 "S3REEL_ADMIN_LISTEN",
                 admin_listen.map_or_else(off, |address| address.to_string()),
             ),
+            (
+                "S3REEL_TLS_CERTIFICATE",
+                tls_file(|files| &files.certificate),
+            ),
+            ("S3REEL_TLS_KEY", tls_file(|files| &files.key)),
             ("S3REEL_WORKERS", server.workers.to_string()),
             (
                 "S3REEL_FORCE_PATH_STYLE",

@@ -9,10 +9,12 @@
 //! whichever request it is, and one that is idle for too long. It still reads ahead a little,
 //! because reading is the only way to notice that a viewer has left.
 //!
-//! What is written leaves by the [`Outlet`], bodies of objects past the server's own buffer. The
-//! server waits for ever until a viewer takes its bytes, so there is the clock too: see [`pace`].
+//! What is written leaves by the [`Outlet`], bodies of objects past the server's own buffer; over TLS it is
+//! encrypted instead. The server waits for ever until a viewer takes its bytes, so there is the clock
+//! too: see [`pace`].
 
 mod alarm;
+mod encrypted;
 pub mod head;
 pub mod outlet;
 pub mod pace;
@@ -21,6 +23,7 @@ mod queue;
 mod socket;
 mod taking;
 pub mod turn;
+mod way;
 
 use std::future::Future as _;
 use std::io;
@@ -34,12 +37,16 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 
 use alarm::Alarm;
+use encrypted::Encrypted;
 use head::HeadScan;
 pub use outlet::{Leaving, Outlet, Unsendable, field_memory};
 pub use pace::{LetGo, ViewerLimits};
+pub use taking::Taking;
 pub use turn::Turn;
+use way::Way;
 
 /// Bytes that are read ahead at most, and so the longest head that can come: far above what is
 /// answered with 431, so that such a head gets that answer.
@@ -52,9 +59,9 @@ const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 /// Bytes that are read from the socket at once. A browser's head has about a thousand.
 const READ_BYTES: usize = 4 * 1024;
 
-/// A viewer's TCP connection.
+/// A viewer's connection, over which HTTP/1.1 is spoken.
 pub struct Connection {
-    outlet: Rc<Outlet>,
+    way: Way,
     turn: Rc<Turn>,
     /// Read and not handed over: the head that is coming, or requests sent ahead.
     held: BytesMut,
@@ -80,6 +87,17 @@ pub struct Connection {
     has_asked: bool,
 }
 
+/// What a viewer's connection has to keep to.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Each request head has to come within this of its first byte.
+    pub head: Duration,
+    /// The next request has to begin within this of an answer's end.
+    pub keep_alive: Duration,
+    /// How answers have to be taken.
+    pub taking: ViewerLimits,
+}
+
 /// What may still come from the viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
@@ -92,19 +110,25 @@ enum Input {
 }
 
 impl Connection {
-    /// Takes over a socket. Each request head has to come within `head_timeout` of its first byte, the
-    /// next has to begin within `keep_alive` of an answer's end, and answers have to be taken within
-    /// `limits`.
+    /// Takes over a socket, whose viewer has to keep to these times.
     #[must_use]
-    pub fn new(
-        stream: TcpStream,
-        head_timeout: Duration,
-        keep_alive: Duration,
-        limits: ViewerLimits,
-    ) -> Self {
+    pub fn plain(stream: TcpStream, times: Times) -> Self {
         let turn = Rc::new(Turn::default());
+        let outlet = Outlet::new(stream, Rc::clone(&turn), times.taking);
+        Self::by(Way::Plain(Rc::new(outlet)), turn, times)
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn encrypted(stream: TlsStream<TcpStream>, times: Times) -> Self {
+        let turn = Rc::new(Turn::default());
+        let stream = Encrypted::new(stream, Rc::clone(&turn), times.taking);
+        Self::by(Way::Encrypted(Box::new(stream)), turn, times)
+    }
+
+    fn by(way: Way, turn: Rc<Turn>, times: Times) -> Self {
         Self {
-            outlet: Rc::new(Outlet::new(stream, Rc::clone(&turn), limits)),
+            way,
             turn,
             held: BytesMut::new(),
             scan: HeadScan::default(),
@@ -113,9 +137,9 @@ impl Connection {
             has_tail: false,
             has_begun: false,
             discarded: 0,
-            head_timeout,
+            head_timeout: times.head,
             head_deadline: None,
-            keep_alive,
+            keep_alive: times.keep_alive,
             idle_until: None,
             idle: Alarm::default(),
             has_asked: false,
@@ -128,10 +152,13 @@ impl Connection {
         Rc::clone(&self.turn)
     }
 
-    /// The way out, for bodies that do not go through the server.
+    /// The way out for bodies that do not go through the server, where there is one.
     #[must_use]
-    pub fn outlet(&self) -> Rc<Outlet> {
-        Rc::clone(&self.outlet)
+    pub fn outlet(&self) -> Option<Rc<Outlet>> {
+        match &self.way {
+            Way::Plain(outlet) => Some(Rc::clone(outlet)),
+            Way::Encrypted(_) => None,
+        }
     }
 
     /// Hands over what the server may have. True if that was something.
@@ -178,7 +205,7 @@ impl Connection {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
-        match self.outlet.poll_read(cx, &mut buffer) {
+        match self.way.poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
                 if buffer.filled().is_empty() {
                     self.input = if self.turn.is_ours() {
@@ -200,7 +227,7 @@ impl Connection {
         let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         // In the midst of the answer before it would be taken for a part of that.
         if !self.has_tail {
-            self.outlet.try_write(answer.as_bytes());
+            self.way.try_write(answer.as_bytes());
         }
         self.input = Input::Ended;
         self.held.clear();
@@ -254,7 +281,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.outlet.has_ended();
+        self.way.has_ended();
     }
 }
 
@@ -313,21 +340,23 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_viewer()?;
-        let written = self.outlet.poll_write(cx, bytes);
+        let written = self.way.poll_write(cx, bytes);
         self.has_tail = written.is_pending();
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.outlet.is_waiting() {
+        if self.way.is_waiting() {
             self.check_viewer()?;
         }
-        let flushed = self.outlet.poll_flush(cx);
-        self.was_flushed(cx);
+        let flushed = self.way.poll_flush(cx);
+        if flushed.is_ready() {
+            self.was_flushed(cx);
+        }
         flushed
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outlet.poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.way.poll_shutdown(cx)
     }
 }

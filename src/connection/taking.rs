@@ -29,29 +29,20 @@ impl Taking {
         self.pace.has_nothing_to_take();
     }
 
-    /// Keeps account of an attempt to give it something, with the number of bytes that it took.
-    /// Whoever finds that it took none is woken when that has lasted too long.
+    /// It took so many bytes.
     ///
     /// # Errors
-    /// [`LetGo`] when it takes too little.
-    pub fn account(
-        &mut self,
-        cx: &mut Context<'_>,
-        taken: &Poll<io::Result<usize>>,
-    ) -> Result<(), LetGo> {
-        match taken {
-            Poll::Ready(Ok(length)) => {
-                let length = u64::try_from(*length).unwrap_or(u64::MAX);
-                self.pace.took(length, Instant::now)
-            }
-            Poll::Ready(Err(_)) => Ok(()),
-            Poll::Pending => self.waits(cx),
-        }
+    /// [`LetGo::TooSlow`] when that is too little.
+    pub fn took(&mut self, bytes: usize) -> Result<(), LetGo> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.pace.took(bytes, Instant::now)
     }
 
-    /// Fails when the viewer has taken nothing for too long, and otherwise sees to it that we are
-    /// asked again when it has.
-    fn waits(&mut self, cx: &mut Context<'_>) -> Result<(), LetGo> {
+    /// It takes nothing now. Sees to it that we are asked again when that has lasted too long.
+    ///
+    /// # Errors
+    /// [`LetGo::Timeout`] when it has.
+    pub fn waits(&mut self, cx: &mut Context<'_>) -> Result<(), LetGo> {
         let now = Instant::now();
         let Some(end) = self.pace.waits(now) else {
             return Ok(());
@@ -59,6 +50,22 @@ impl Taking {
         match self.patience.poll(cx, end) {
             Poll::Ready(()) => Err(LetGo::Timeout),
             Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Keeps account of a write.
+    ///
+    /// # Errors
+    /// [`LetGo`] when the viewer takes too little.
+    pub fn account(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: &Poll<io::Result<usize>>,
+    ) -> Result<(), LetGo> {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.took(*bytes),
+            Poll::Ready(Err(_)) => Ok(()),
+            Poll::Pending => self.waits(cx),
         }
     }
 }

@@ -1,23 +1,13 @@
-//! The PEM files that signatures are verified with: read at start, again on SIGHUP, and again when
-//! they have changed.
+//! The PEM files that signatures are verified with.
 
 use std::fmt;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::task::{JoinHandle, spawn_blocking};
-
+use super::reloading::{Files, read};
 use crate::signing::keys::KeyError;
 use crate::signing::{CurrentKeys, KeyPairId, KeySet, Verifier};
-
-/// Longest file that is read, in bytes. Eight of the largest keys take 15 KiB.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
-
-/// How often the files are looked at. They are read whole: the times of files are too coarse to tell
-/// two changes of one second apart, and lie after a restore.
-const INTERVAL: Duration = Duration::from_secs(2);
 
 /// `S3REEL_SIGNED_URL_KEYS`: which file has the public key of which name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,104 +105,42 @@ fn verifier(texts: &Texts) -> Result<Verifier, KeyFilesError> {
         .map_err(KeyFilesError::Keys)
 }
 
-/// The whole of a file that is not too long.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // A device may have no end, and a pipe makes whoever opens it wait.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let file = std::fs::File::open(path)?;
-    let mut text = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        return Err(io::Error::other("it is longer than 64 KiB"));
-    }
-    Ok(text)
-}
-
 /// The files, and the keys in force that they have.
 #[derive(Debug)]
-pub struct Reloading {
+pub struct InForce {
     files: KeyFiles,
     keys: Arc<CurrentKeys>,
-    /// What was read last, used or not, so that one mistake is told once.
-    last: Mutex<Option<Result<Texts, String>>>,
 }
 
-/// Why the files are read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// Somebody said so: what comes of it is told, whatever that is.
-    Told,
-    /// It is time to look: only changes matter.
-    Time,
-}
-
-impl Reloading {
+impl InForce {
     /// For files whose keys are in force already.
     #[must_use]
     pub fn new(files: KeyFiles, keys: Arc<CurrentKeys>) -> Self {
-        Self {
-            files,
-            keys,
-            last: Mutex::new(None),
-        }
-    }
-
-    /// Reads the files, and puts their keys in force or says why not. Blocks while it reads.
-    pub fn reload(&self, reason: Reason) {
-        // First, or what was read before a change could be put in force after it.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let texts = self.files.texts().map_err(|error| error.to_string());
-        let is_new = last.as_ref() != Some(&texts);
-        // The first look finds what was read at start, unless that has changed since.
-        if reason == Reason::Told || is_new {
-            let verifier = match &texts {
-                Ok(texts) => verifier(texts).map_err(|error| error.to_string()),
-                Err(error) => Err(error.clone()),
-            };
-            match verifier {
-                Ok(verifier) => {
-                    let count = verifier.keys().count();
-                    self.keys.replace(verifier);
-                    if reason == Reason::Told || last.is_some() {
-                        log::info!(keys = count; "the keys for signed URLs were read again");
-                    }
-                }
-                Err(error) => log::error!(
-                    "S3REEL_SIGNED_URL_KEYS={}: {error}; the keys that were in force stay so",
-                    self.files
-                ),
-            }
-        }
-        *last = Some(texts);
-    }
-
-    /// Looks at the files now and then until it is dropped.
-    #[must_use]
-    pub fn watch(self: Arc<Self>) -> Watch {
-        Watch(tokio::spawn(async move {
-            loop {
-                Arc::clone(&self).reload_elsewhere(Reason::Time).await;
-                tokio::time::sleep(INTERVAL).await;
-            }
-        }))
-    }
-
-    /// Reads the files on a thread for such work.
-    pub async fn reload_elsewhere(self: Arc<Self>, reason: Reason) {
-        // An error means that the runtime ends, and this with it.
-        let _ = spawn_blocking(move || self.reload(reason)).await;
+        Self { files, keys }
     }
 }
 
-/// The task that looks at the files. Dropping it ends it.
-#[derive(Debug)]
-pub struct Watch(JoinHandle<()>);
+impl Files for InForce {
+    fn setting(&self) -> String {
+        format!("S3REEL_SIGNED_URL_KEYS={}", self.files)
+    }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.abort();
+    fn what(&self) -> &'static str {
+        "the keys for signed URLs"
+    }
+
+    fn texts(&self) -> Result<Vec<Vec<u8>>, String> {
+        let texts = self.files.texts().map_err(|error| error.to_string())?;
+        Ok(texts.into_iter().map(|(_, text)| text).collect())
+    }
+
+    fn put_in_force(&self, texts: &[Vec<u8>]) -> Result<usize, String> {
+        let ids = self.files.ids().cloned();
+        let texts: Texts = ids.zip(texts.iter().cloned()).collect();
+        let verifier = verifier(&texts).map_err(|error| error.to_string())?;
+        let count = verifier.keys().count();
+        self.keys.replace(verifier);
+        Ok(count)
     }
 }
 
@@ -235,18 +163,5 @@ mod tests {
             let error = KeyFiles::parse(text).unwrap_err().to_string();
             assert!(error.contains(told), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn only_whole_files_of_some_length_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.pem");
-        assert_eq!(read(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
-        std::fs::write(&path, vec![b'x'; 64 * 1024]).unwrap();
-        assert_eq!(read(&path).unwrap().len(), 64 * 1024);
-        std::fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
-        assert!(read(&path).is_err());
-        assert!(read(folder.path()).is_err());
-        assert!(read(Path::new("/dev/zero")).is_err());
     }
 }

@@ -8,8 +8,10 @@ pub mod origin;
 mod origins;
 mod probe;
 mod readers;
+mod reloading;
 pub mod sockets;
 pub mod source;
+pub mod tls;
 mod viewers;
 
 use std::io;
@@ -21,6 +23,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::cache::CacheConfig;
 use crate::connection::ViewerLimits;
@@ -28,10 +31,12 @@ use crate::telemetry::{Lifecycle, Metrics, Phase};
 use crate::web::streams::Streams;
 use crate::web::{CorsPolicy, Shared, WebConfig, admin};
 use descriptors::Allotment;
-use key_files::{KeyFiles, Reason, Reloading, Watch};
+use key_files::KeyFiles;
 use origin::OriginConfig;
 use origins::Origins;
 use readers::Cache;
+use reloading::{Files, Reason, Reloading, Watch};
+use tls::TlsConfig;
 
 /// Everything a service is made of.
 #[derive(Debug, Clone)]
@@ -44,6 +49,8 @@ pub struct ServiceConfig {
     pub server: ServerConfig,
     /// What is kept in memory.
     pub cache: CacheConfig,
+    /// TLS with viewers; plain HTTP without it.
+    pub tls: Option<TlsConfig>,
     /// `S3REEL_SIGNED_URL_KEYS`: where the keys in [`WebConfig::signed_urls`] come from, to be read
     /// again; without it they stay as they are.
     pub key_files: Option<KeyFiles>,
@@ -100,8 +107,8 @@ pub struct Running {
     admin: Option<Server>,
     /// Dropped with the rest.
     _probe: Probe,
-    /// The keys of signed URLs, and who looks after them.
-    reloading: Option<(Arc<Reloading>, Watch)>,
+    /// Files that may change, and who looks after them.
+    reloading: Vec<(Arc<Reloading>, Watch)>,
     drain_delay: Duration,
     drain_timeout: Duration,
     /// Dropped last: the workers read from it.
@@ -152,7 +159,8 @@ pub async fn start(
     let of_viewers = allowed.saturating_sub(of_blocks);
     let allotment = allot(&mut web, of_viewers, config.server.workers);
     warn_of_cors(&web);
-    let reloading = reloading(&web, config.key_files);
+    let mut files: Vec<_> = of_keys(&web, config.key_files).into_iter().collect();
+    let tls = config.tls.map(|tls| secured(tls, &mut files)).transpose()?;
     let cache = Cache::start(config.cache, config.origins.len(), of_blocks, &metrics)
         .map_err(|error| fault("the cache's thread", &error))?;
     let connections = allotment.streams / config.server.workers.max(1);
@@ -172,7 +180,8 @@ pub async fn start(
         origins: origins.shared(),
         tiers: cache.as_ref().map(|cache| cache.tiers().clone()),
     });
-    origins.tell(address, config.server.workers);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    origins.tell(&format!("{scheme}://{address}"), config.server.workers);
     if let Some(admin) = admin_address {
         log::info!("health and metrics on http://{admin}");
     }
@@ -181,7 +190,7 @@ pub async fn start(
         .transpose()
         .map_err(|error| fault("the admin listener", &error))?;
     let asked = origins.asked();
-    let viewers = viewers::start(&shared, origins, config.server, allotment, viewers)
+    let viewers = viewers::start(&shared, origins, config.server, allotment, viewers, tls)
         .map_err(|error| fault("the viewers' listener", &error))?;
     shared.lifecycle.reach(Phase::Serving);
     let probe = Probe(tokio::spawn(probe::learn(asked)));
@@ -192,7 +201,7 @@ pub async fn start(
         viewers,
         admin,
         _probe: probe,
-        reloading,
+        reloading: files.into_iter().map(look_after).collect(),
         drain_delay: config.server.drain_delay,
         drain_timeout: config.server.drain_timeout,
         _cache: cache,
@@ -209,12 +218,26 @@ fn warn_of_cors(web: &WebConfig) {
     }
 }
 
-/// Who looks after the files of the keys, from now on.
-fn reloading(web: &WebConfig, files: Option<KeyFiles>) -> Option<(Arc<Reloading>, Watch)> {
+/// Who looks after the files of the keys of signed URLs, if there are any.
+fn of_keys(web: &WebConfig, files: Option<KeyFiles>) -> Option<Box<dyn Files>> {
     let signed = web.signed_urls.as_ref()?;
-    let reloading = Arc::new(Reloading::new(files?, Arc::clone(&signed.keys)));
+    let keys = Arc::clone(&signed.keys);
+    Some(Box::new(key_files::InForce::new(files?, keys)))
+}
+
+/// What takes connections over TLS, with its certificate among the `files` to look after.
+fn secured(tls: TlsConfig, files: &mut Vec<Box<dyn Files>>) -> Result<TlsAcceptor, StartError> {
+    let acceptor = tls.acceptor();
+    let (acceptor, current) = acceptor.map_err(|error| StartError(format!("TLS: {error}")))?;
+    files.push(Box::new(tls::InForce::new(tls.files, current)));
+    Ok(acceptor)
+}
+
+/// Looks after files from now on.
+fn look_after(files: Box<dyn Files>) -> (Arc<Reloading>, Watch) {
+    let reloading = Arc::new(Reloading::new(files));
     let watch = Arc::clone(&reloading).watch();
-    Some((reloading, watch))
+    (reloading, watch)
 }
 
 /// Takes back what is set as far as there are not descriptors enough for it, and says so.
@@ -315,12 +338,14 @@ impl Running {
         &self.shared
     }
 
-    /// Reads the keys of signed URLs again, as SIGHUP asks. Those in force stay so if the files
+    /// Reads files again that may have changed, as SIGHUP asks. What was in force stays so if they
     /// cannot be used; the log tells.
     pub async fn reload(&self) {
-        match &self.reloading {
-            Some((reloading, _)) => Arc::clone(reloading).reload_elsewhere(Reason::Told).await,
-            None => log::info!("told to read files again, and there are none"),
+        if self.reloading.is_empty() {
+            log::info!("told to read files again, and there are none");
+        }
+        for (reloading, _) in &self.reloading {
+            Arc::clone(reloading).reload_elsewhere(Reason::Told).await;
         }
     }
 

@@ -1,7 +1,6 @@
 //! The origins of a service, connected: what workers share of each, and the readers that each worker
 //! has of its own.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -130,7 +129,7 @@ impl Origins {
     }
 
     /// Says in the log what is served where.
-    pub fn tell(&self, address: SocketAddr, workers: usize) {
+    pub fn tell(&self, address: &str, workers: usize) {
         if let [
             Connected {
                 mount,
@@ -146,7 +145,7 @@ impl Origins {
                 prefix = s3.prefix.as_str(),
                 s3 = place.as_str(),
                 workers = workers;
-                "serving on http://{address}"
+                "serving on {address}"
             );
             return;
         }
@@ -159,7 +158,7 @@ impl Origins {
             } = origin;
             log::info!("origin {}: {source} at {place}", shared.name);
         }
-        log::info!(origins = self.0.len(), workers = workers; "serving on http://{address}");
+        log::info!(origins = self.0.len(), workers = workers; "serving on {address}");
     }
 }
 

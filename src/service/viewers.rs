@@ -1,25 +1,25 @@
 //! The server of viewers: what each worker is made of, and what becomes of a connection.
 
-use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol};
-use actix_service::{ServiceFactoryExt as _, fn_factory, fn_service};
+use actix_service::{Service as _, ServiceFactory as _, fn_factory, fn_service};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::descriptors::Allotment;
 use super::origins::Origins;
+use super::tls::{self, Accepted};
 use super::{Server, ServerConfig, sockets, whole_seconds};
-use crate::connection::Connection;
+use crate::connection::{Connection, Times};
 use crate::telemetry::Recorder;
 use crate::web::keep_alive::field_value;
 use crate::web::pauses::Pauses;
-use crate::web::{Described, Shared, Worker, entry};
+use crate::web::{Described, Shared, Worker, entry, http2};
 
 /// Starts to serve viewers on a listener.
 ///
@@ -31,6 +31,7 @@ pub fn start(
     config: ServerConfig,
     allotment: Allotment,
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
 ) -> io::Result<Server> {
     let shared = Arc::clone(shared);
     let keep_alive = shared.config.keep_alive;
@@ -48,50 +49,84 @@ pub fn start(
     };
     let address = listener.local_addr()?;
     let (stopping, stop_signal) = watch::channel(false);
-    let head_timeout = config.request_head_timeout;
-    let limits = config.viewer;
+    let times = Times {
+        head: config.request_head_timeout,
+        keep_alive,
+        taking: config.viewer,
+    };
     let server = actix_server::Server::build()
         .workers(config.workers)
         .max_concurrent_connections(allotment.connections)
         .shutdown_timeout(whole_seconds(config.drain_timeout))
         .disable_signals()
         .listen("viewers", listener, move || {
-            let stop_signal = stop_signal.clone();
-            let worker = worker.clone();
-            // What an application of actix-web would do before this costs a tenth of a probe out of the
-            // cache, and there is one route.
-            let answer = fn_factory(move || {
+            let (stop_signal, worker, tls) = (stop_signal.clone(), worker.clone(), tls.clone());
+            fn_factory(move || {
                 let worker = Rc::new(worker());
-                let answer = move |request| entry::entry(request, Rc::clone(&worker));
-                ready(Ok::<_, ()>(fn_service(answer)))
-            });
-            let http = HttpService::build()
-                // The connection has a clock for that itself.
-                .keep_alive(KeepAlive::Os)
-                .client_request_timeout(head_timeout)
-                // Without this a viewer that left is not noticed while we wait for S3.
-                .h1_allow_half_closed(false)
-                .local_addr(address)
-                // Idle connections end with the first word of the end, others with their answer.
-                .graceful_shutdown_signal(move || {
-                    let mut stop_signal = stop_signal.clone();
-                    async move {
-                        // An error means that nobody can say so any more, which is an end too.
-                        let _ = stop_signal.wait_for(|stop| *stop).await;
-                    }
-                })
-                .on_connect_ext(|connection: &Connection, data| {
-                    data.insert(connection.turn());
-                    data.insert(connection.outlet());
-                })
-                .finish(answer);
-            fn_service(move |stream: TcpStream| async move {
-                sockets::prepare(&stream);
-                let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, head_timeout, keep_alive, limits);
-                Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
+                let answer = {
+                    let worker = Rc::clone(&worker);
+                    // What an application of actix-web would do before this costs a tenth of a probe
+                    // out of the cache, and there is one route.
+                    move |request| entry::entry(request, Rc::clone(&worker))
+                };
+                let stop = stop_signal.clone();
+                let http = HttpService::build()
+                    // The connection has a clock for that itself.
+                    .keep_alive(KeepAlive::Os)
+                    .client_request_timeout(times.head)
+                    // Without this a viewer that left is not noticed while we wait for S3.
+                    .h1_allow_half_closed(false)
+                    .local_addr(address)
+                    // Idle connections end with the first word of the end, others with their answer.
+                    .graceful_shutdown_signal(move || {
+                        let mut stop = stop.clone();
+                        async move {
+                            // An error means that nobody can say so any more, which is an end too.
+                            let _ = stop.wait_for(|stop| *stop).await;
+                        }
+                    })
+                    .on_connect_ext(|connection: &Connection, data| {
+                        data.insert(connection.turn());
+                        if let Some(outlet) = connection.outlet() {
+                            data.insert(outlet);
+                        }
+                    })
+                    .finish(fn_service(answer));
+                let stop = stop_signal.clone();
+                let tls = tls.clone();
+                async move {
+                    let http = Rc::new(http.new_service(()).await?);
+                    Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                        let (http, tls) = (Rc::clone(&http), tls.clone());
+                        let (worker, stop) = (Rc::clone(&worker), stop.clone());
+                        async move {
+                            sockets::prepare(&stream);
+                            let peer = stream.peer_addr().ok();
+                            let connection = match tls {
+                                None => Connection::plain(stream, times),
+                                // What few connections need takes no room of the others.
+                                Some(tls) => {
+                                    let metrics = &worker.shared.metrics;
+                                    let accepted = tls::accept(&tls, stream, times.head, metrics);
+                                    match Box::pin(accepted).await {
+                                        Some(Accepted::Http1(stream)) => {
+                                            Connection::encrypted(stream, times)
+                                        }
+                                        Some(Accepted::Http2(stream)) => {
+                                            let serving =
+                                                http2::serve(stream, peer, worker, times, stop);
+                                            Box::pin(serving).await;
+                                            return Ok(());
+                                        }
+                                        None => return Ok(()),
+                                    }
+                                }
+                            };
+                            http.call((connection, Protocol::Http1, peer)).await
+                        }
+                    }))
+                }
             })
-            .and_then(http)
         })?
         .run();
     Ok(Server::spawn(server, stopping))

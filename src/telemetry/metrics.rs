@@ -56,6 +56,7 @@ pub struct Metrics {
     streams_open: Arc<SpreadGauge>,
     shed: CounterVec,
     auth: CounterVec,
+    tls_handshakes: CounterVec,
     origins: OriginFigures,
     cache: CacheFigures,
     disk: disk::DiskFigures,
@@ -151,6 +152,11 @@ impl Metrics {
                 "Requests whose signature was decided on, by result and by the key if that is one in force.",
                 &["result", "key_pair_id"],
             )?,
+            tls_handshakes: register.counters(
+                "s3reel_tls_handshakes_total",
+                "Connections of viewers by what came of TLS: what is spoken over it, or why nothing is.",
+                &["outcome"],
+            )?,
             origins: OriginFigures::declare(&register)?,
             cache: CacheFigures::declare(&register)?,
             disk: disk::DiskFigures::declare(&register)?,
@@ -232,6 +238,11 @@ impl Metrics {
     /// A signature was decided on. `key_pair_id` is that of a key in force, or `-`.
     pub fn auth_decided(&self, result: &str, key_pair_id: &str) {
         self.auth.with_label_values(&[result, key_pair_id]).inc();
+    }
+
+    /// TLS was agreed on with a viewer, or not.
+    pub fn tls_handshake(&self, outcome: &str) {
+        self.tls_handshakes.with_label_values(&[outcome]).inc();
     }
 
     /// Answers with objects that are in flight now.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix_http::Request;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
@@ -40,10 +40,11 @@ const PIECE_BYTES: usize = 32 * 1024;
 pub struct TurnGuard(Option<Rc<Turn>>);
 
 impl TurnGuard {
-    /// The turn of the connection that a request came on.
+    /// The turn of the connection, or of the stream of one, that a request came on.
     #[must_use]
     pub fn of(request: &Request) -> Self {
-        Self(request.conn_data::<Rc<Turn>>().map(Rc::clone))
+        let of_connection = request.conn_data::<Rc<Turn>>().map(Rc::clone);
+        Self(of_connection.or_else(|| request.extensions().get::<Rc<Turn>>().map(Rc::clone)))
     }
 
     /// Says that no further request on the connection gets an answer.

@@ -5,6 +5,8 @@
 //! upgrade, and drops one that a handler inserts. The reason phrase is the one text of the head
 //! that it writes as it is given, so ours carries the field line, where we do not write the fields
 //! ourselves. `a_safari_probe_is_answered_exactly_right` in the tests reads the raw bytes.
+//!
+//! HTTP/2 has no such fields, and its connections stay anyway.
 
 use std::time::Duration;
 
@@ -49,7 +51,7 @@ pub fn field_value(keep_alive: Duration) -> String {
     format!("timeout={seconds}")
 }
 
-/// Writes the two fields, or `Connection: close`.
+/// Writes the two fields, or `Connection: close`; nothing in HTTP/2 (RFC 9113 section 8.2.2).
 pub fn tell(
     head: &mut Head,
     request: &Request,
@@ -57,6 +59,9 @@ pub fn tell(
     connection: Connection,
     keep_alive: &str,
 ) {
+    if request.version() == Version::HTTP_2 {
+        return;
+    }
     match connection {
         Connection::Closed => {
             head.close();

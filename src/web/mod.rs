@@ -2,7 +2,7 @@
 //!
 //! A request enters at [`entry`], where [`admission`] decides on its signature. [`extract`] turns its fields into types, [`decide`] asks S3 and
 //! chooses the answer, [`respond`] renders it; [`problem`] is every answer that is a failure.
-//! [`origin`] is what a request is led to; [`page`] is what lives under `/-/`, [`admin`] the other listener.
+//! [`http2`] has requests enter that come over HTTP/2. [`origin`] is what a request is led to; [`page`] is what lives under `/-/`, [`admin`] the other listener.
 
 pub mod admin;
 pub mod admission;
@@ -15,6 +15,7 @@ pub mod entry;
 pub mod extract;
 mod fields;
 mod head;
+pub mod http2;
 pub mod keep_alive;
 pub mod multipart;
 pub mod object_body;

@@ -11,6 +11,7 @@ use s3reel::object::representation::FieldValue;
 use s3reel::service::key_files::KeyFiles;
 use s3reel::service::listen::listen;
 use s3reel::service::origin::{DEFAULT_CONCURRENCY, OriginConfig, OriginSource};
+use s3reel::service::tls::TlsConfig;
 use s3reel::service::{Running, ServerConfig, ServiceConfig, start};
 use s3reel::signing;
 use s3reel::storage::s3::S3Config;
@@ -209,6 +210,7 @@ pub struct Setup {
     pub concurrency: usize,
     pub access: signing::Access,
     pub web: WebConfig,
+    pub tls: Option<TlsConfig>,
     pub key_files: Option<KeyFiles>,
     pub cache: CacheConfig,
     pub server: ServerConfig,
@@ -223,6 +225,7 @@ impl From<Setup> for ServiceConfig {
                 ..OriginConfig::of(OriginSource::S3(Box::new(setup.s3)))
             }],
             web: setup.web,
+            tls: setup.tls,
             key_files: setup.key_files,
             cache: setup.cache,
             server: setup.server,
@@ -249,6 +252,7 @@ impl Setup {
                 hosts: Hosts::Any,
                 signed_urls: None,
             },
+            tls: None,
             key_files: None,
             // What S3 is asked is what most tests look at; `caching` turns it on.
             cache: CacheConfig {
