@@ -2,14 +2,19 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::in_time;
 
+/// What bytes go over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     read: Vec<u8>,
     host: String,
 }
@@ -78,8 +83,16 @@ impl Client {
     /// The same over a connection that stands.
     pub fn over(stream: TcpStream) -> Self {
         let host = stream.peer_addr().expect("a connection").to_string();
+        Self::inside(stream, host)
+    }
+
+    /// The same inside of something, for this host.
+    pub fn inside(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        host: String,
+    ) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             read: Vec::new(),
             host,
         }

@@ -99,8 +99,9 @@ pub async fn tls_before(s3: &TestS3, folder: &Path) -> (HaProxy, SocketAddr) {
     (balancer, front)
 }
 
-/// A certificate for `localhost` and its key in one file, signed by itself.
-fn certificate(folder: &Path) {
+/// A certificate for `localhost`, its key, and both in one file (`certificate.pem`, `key.pem`,
+/// `both.pem`), signed by itself.
+pub fn certificate(folder: &Path) {
     let made = Command::new(installed("openssl", "openssl"))
         .current_dir(folder)
         .args([

@@ -10,6 +10,7 @@ pub mod engines;
 pub mod film;
 pub mod footage;
 pub mod haproxy;
+pub mod http2;
 pub mod marionette;
 pub mod multipart;
 pub mod origins;
@@ -22,6 +23,7 @@ pub mod scene;
 pub mod scripted;
 pub mod service;
 pub mod signed;
+pub mod tls;
 pub mod workspace;
 
 pub use browser::Browser;

@@ -156,9 +156,12 @@ impl Drop for Program {
     }
 }
 
-/// The `host:port` after `http://` in a line.
+/// The `host:port` that a line says is served on, or else the first after `http://`.
 pub fn address_in(line: &str) -> SocketAddr {
-    let (_, rest) = line.split_once("http://").expect("a URL");
+    let secure = line.split_once("serving on https://");
+    let (_, rest) = secure
+        .or_else(|| line.split_once("http://"))
+        .expect("a URL");
     let end = rest.find(['/', ' ', '\n', '"']).unwrap_or(rest.len());
     rest[..end].parse().expect("an address")
 }

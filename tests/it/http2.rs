@@ -1,0 +1,471 @@
+//! Viewers that speak HTTP/2.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
+
+use crate::support::client::Response;
+use crate::support::http2::Http2;
+use crate::support::scripted::answer;
+use crate::support::service::Setup;
+use crate::support::tls::Identity;
+use crate::support::{Scripted, Step, TestS3, TestService, content, in_time, until};
+
+/// Bytes of the film.
+const LENGTH: usize = 20_000_000;
+
+async fn service(s3: &TestS3, identity: &Identity, change: impl FnOnce(&mut Setup)) -> TestService {
+    s3.put("film.mp4", content(1, LENGTH)).await;
+    TestService::with(s3, |setup| {
+        setup.tls = Some(identity.config());
+        change(setup);
+    })
+    .await
+}
+
+async fn aborted(service: &TestService, side: &str, reason: &str) -> f64 {
+    let name = format!("s3reel_responses_aborted_total{{reason=\"{reason}\",side=\"{side}\"}}");
+    service.figure(&name).await
+}
+
+/// Fields of one connection, or of one answer.
+const OF_ITS_OWN: &[&str] = &["connection", "keep-alive", "date", "x-request-id"];
+
+/// Status and fields, without those that two answers cannot share.
+fn told(answer: &Response) -> (u16, Vec<(String, String)>) {
+    let boundary = answer.header("content-type").and_then(boundary);
+    let fields = answer
+        .headers()
+        .map(|(name, value)| (name, value.to_owned()));
+    let mut fields: Vec<_> = fields
+        .filter(|(name, _)| !OF_ITS_OWN.contains(&name.as_str()))
+        .map(|(name, value)| match boundary {
+            Some(boundary) => (name, value.replace(boundary, "BOUNDARY")),
+            None => (name, value),
+        })
+        .collect();
+    fields.sort();
+    (answer.status, fields)
+}
+
+fn boundary(content_type: &str) -> Option<&str> {
+    content_type.split_once("boundary=").map(|(_, name)| name)
+}
+
+/// The body, without what names one answer only.
+fn body(answer: &Response) -> Vec<u8> {
+    let Some(boundary) = answer.header("content-type").and_then(boundary) else {
+        return match answer.header("content-type") {
+            Some("application/problem+json") if !answer.body.is_empty() => {
+                let mut problem = answer.json();
+                problem["request_id"] = "".into();
+                problem.to_string().into_bytes()
+            }
+            _ => answer.body.clone(),
+        };
+    };
+    String::from_utf8_lossy(&answer.body)
+        .replace(boundary, "BOUNDARY")
+        .into_bytes()
+}
+
+#[tokio::test]
+async fn every_answer_over_http2_is_the_one_of_http1_but_for_the_fields_of_its_connection() {
+    let s3 = TestS3::embedded().await;
+    s3.put("empty.mp4", "").await;
+    s3.put("page.html", "<script>alert(1)</script>").await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |setup| {
+        setup.web.browse = s3reel::web::Browse::On
+    })
+    .await;
+    let tag = {
+        let mut viewer = Http2::connect(&identity, service.address()).await;
+        let head = viewer.ask("HEAD", "/film.mp4", &[]).await;
+        head.header("etag").unwrap().to_owned()
+    };
+    let long = format!("/{}", "a".repeat(5000));
+    let mut two = Http2::connect(&identity, service.address()).await;
+    let asked: &[(&str, &str, &[(&str, &str)])] = &[
+        ("GET", "/film.mp4", &[]),
+        ("HEAD", "/film.mp4", &[]),
+        ("GET", "/film.mp4", &[("range", "bytes=0-1")]),
+        ("HEAD", "/film.mp4", &[("range", "bytes=0-1")]),
+        ("GET", "/film.mp4", &[("range", "bytes=-500")]),
+        (
+            "GET",
+            "/film.mp4",
+            &[("range", "bytes=0-9,100-199,19999999-")],
+        ),
+        ("GET", "/film.mp4", &[("range", "bytes=20000000-")]),
+        (
+            "GET",
+            "/film.mp4",
+            &[("range", "bytes=0-1"), ("if-range", &tag)],
+        ),
+        (
+            "GET",
+            "/film.mp4",
+            &[("range", "bytes=0-1"), ("if-range", "\"other\"")],
+        ),
+        ("GET", "/film.mp4", &[("if-none-match", &tag)]),
+        ("HEAD", "/film.mp4", &[("if-none-match", &tag)]),
+        ("GET", "/film.mp4", &[("if-match", "\"other\"")]),
+        ("GET", "/film.mp4", &[("origin", "https://a.example")]),
+        ("GET", "/film.mp4?a=b", &[]),
+        ("GET", "/empty.mp4", &[]),
+        ("HEAD", "/empty.mp4", &[]),
+        ("GET", "/empty.mp4", &[("range", "bytes=0-1")]),
+        ("GET", "/page.html", &[]),
+        ("GET", "/none.mp4", &[]),
+        ("HEAD", "/none.mp4", &[]),
+        ("GET", "/%zz", &[]),
+        ("GET", &long, &[]),
+        ("GET", "/film.mp4", &[("x-long", &"a".repeat(17_000))]),
+        (
+            "OPTIONS",
+            "/film.mp4",
+            &[
+                ("origin", "https://a.example"),
+                ("access-control-request-method", "GET"),
+            ],
+        ),
+        ("POST", "/film.mp4", &[]),
+        ("DELETE", "/film.mp4", &[]),
+        ("GET", "/", &[]),
+        ("GET", "/-/", &[]),
+        ("GET", "/-/livez", &[]),
+        ("GET", "/-/readyz", &[]),
+        ("GET", "/-/nothing", &[]),
+    ];
+    for (method, target, fields) in asked {
+        // Some of these close a connection of HTTP/1.1.
+        let mut one = identity.client(service.address()).await;
+        let one = one.ask(method, target, fields).await;
+        let two = two.ask(method, target, fields).await;
+        assert_eq!(
+            told(&one),
+            told(&two),
+            "{method} {target:.40} {fields:.40?}"
+        );
+        assert!(one.complete && two.complete, "{method} {target:.40}");
+        assert!(
+            body(&one) == body(&two),
+            "{method} {target:.40} {fields:.40?}"
+        );
+        for of_http1 in ["connection", "keep-alive", "transfer-encoding"] {
+            assert_eq!(two.header(of_http1), None, "{method} {target:.40}");
+        }
+        assert!(two.header("date").is_some() && two.header("x-request-id").is_some());
+    }
+}
+
+#[tokio::test]
+async fn answers_of_one_connection_wait_for_nothing_but_their_own_bytes() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let origin = Scripted::start(move |asked| {
+        let film = answer("200 OK", &[("ETag", "\"1\"")], "film");
+        if asked.target().contains("slow") {
+            vec![Step::Until(Arc::clone(&held)), film]
+        } else {
+            vec![film]
+        }
+    })
+    .await;
+    let identity = Identity::new();
+    let service = TestService::at_address(origin.address(), |setup| {
+        setup.tls = Some(identity.config());
+        setup.s3.timeouts.first_byte = Duration::from_mins(1);
+        setup.s3.timeouts.total = Duration::from_mins(1);
+    })
+    .await;
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    let request = viewer.request("GET", "/slow.mp4", &[]);
+    let mut requests = viewer.requests().ready().await.unwrap();
+    let (slow, _) = requests.send_request(request, true).unwrap();
+    for _ in 0..3 {
+        assert_eq!(viewer.ask("GET", "/fast.mp4", &[]).await.body, b"film");
+    }
+    gate.add_permits(1);
+    let slow = in_time("the slow one", slow).await.unwrap();
+    assert_eq!(slow.status(), 200);
+    drop(slow);
+}
+
+#[tokio::test]
+async fn a_viewer_that_gives_no_window_is_let_go_and_its_other_answers_go_on() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |setup| {
+        setup.server.viewer.timeout = Duration::from_millis(500);
+    })
+    .await;
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    let stalled = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
+    // What one takes has nothing to do with what the other does not.
+    until("it is let go", async || {
+        aborted(&service, "viewer", "timeout").await > 0.0
+    })
+    .await;
+    assert_eq!(stalled.reason().await, Some(Reason::CANCEL));
+    until("its read is freed", async || {
+        service.figure("s3reel_s3_bodies_open").await == 0.0
+    })
+    .await;
+    let film = viewer.ask("GET", "/film.mp4", &[]).await;
+    assert!(film.complete && film.body == content(1, LENGTH));
+    assert!((aborted(&service, "viewer", "timeout").await - 1.0).abs() < 0.5);
+}
+
+#[tokio::test]
+async fn a_viewer_that_drips_is_let_go_and_one_that_pauses_is_not() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |setup| {
+        setup.server.viewer.window = Duration::from_millis(100);
+        setup.server.viewer.min_rate = 10 * 1024 * 1024;
+    })
+    .await;
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    let mut pausing = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
+    let mut dripping = Http2::connect(&identity, service.address()).await;
+    let mut dripping = dripping.begin("GET", "/film.mp4", &[]).await.unwrap();
+    let mut taken = 0;
+    let ended = loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        taken += 20_000;
+        if let Err(error) = in_time("a drop", dripping.read(taken)).await {
+            break error;
+        }
+    };
+    assert_eq!(ended.reason(), Some(Reason::CANCEL));
+    assert!((aborted(&service, "viewer", "too_slow").await - 1.0).abs() < 0.5);
+    in_time("the film", pausing.read(LENGTH)).await.unwrap();
+    assert!(pausing.response.body == content(1, LENGTH));
+}
+
+#[tokio::test]
+async fn a_viewer_that_wants_no_more_of_an_answer_frees_its_read_in_every_phase() {
+    let head = [("ETag", "\"1\""), ("Content-Length", "1000000000")];
+    let begun = crate::support::scripted::raw("200 OK", &head, content(1, 1000));
+    let flood = Step::Flood(content(1, 100_000));
+    for (phase, steps) in [
+        ("before the head", vec![Step::Hold]),
+        ("of a stalled body", vec![begun.clone(), Step::Hold]),
+        ("of a flowing body", vec![begun.clone(), flood]),
+    ] {
+        let has_head = !matches!(steps.first(), Some(Step::Hold));
+        let origin = Scripted::start(move |_| steps.clone()).await;
+        let identity = Identity::new();
+        let service = TestService::at_address(origin.address(), |setup| {
+            setup.tls = Some(identity.config());
+            setup.s3.timeouts.first_byte = Duration::from_mins(1);
+            setup.s3.timeouts.idle = Duration::from_mins(1);
+            setup.s3.timeouts.total = Duration::from_mins(1);
+        })
+        .await;
+        let viewer = Http2::connect(&identity, service.address()).await;
+        let request = viewer.request("GET", "/film.mp4", &[]);
+        let mut requests = viewer.requests().ready().await.unwrap();
+        let (response, mut stream) = requests.send_request(request, true).unwrap();
+        until("it is asked for", async || !origin.asked().is_empty()).await;
+        let response = if has_head {
+            Some(in_time("a head", response).await.unwrap())
+        } else {
+            None
+        };
+        stream.send_reset(Reason::CANCEL);
+        until("it is over", async || {
+            service.metrics().requests_in_flight() == 0
+        })
+        .await;
+        assert!(
+            (service.figure("s3reel_streams_open").await).abs() < 0.5,
+            "{phase}"
+        );
+        assert!(
+            aborted(&service, "viewer", "left").await > 0.5 || !has_head,
+            "{phase}"
+        );
+        drop(response);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_s3_breaks_off_is_a_reset_and_never_looks_complete() {
+    let head = [("ETag", "\"1\""), ("Content-Length", "100000")];
+    let origin = Scripted::start(move |asked| {
+        let again = asked.header("range").is_some();
+        if again {
+            vec![crate::support::scripted::error(
+                "403 Forbidden",
+                "AccessDenied",
+            )]
+        } else {
+            let begun = crate::support::scripted::raw("200 OK", &head, content(1, 1000));
+            vec![begun, Step::Reset]
+        }
+    })
+    .await;
+    let identity = Identity::new();
+    let service = TestService::at_address(origin.address(), |setup| {
+        setup.tls = Some(identity.config());
+    })
+    .await;
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    let begun = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
+    assert_eq!(begun.reason().await, Some(Reason::INTERNAL_ERROR));
+    assert!((aborted(&service, "origin", "failed").await - 1.0).abs() < 0.5);
+}
+
+#[tokio::test]
+async fn beyond_a_hundred_open_requests_more_are_refused_and_none_is_lost() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let origin = Scripted::start(move |_| {
+        let film = answer("200 OK", &[("ETag", "\"1\"")], "film");
+        vec![Step::Until(Arc::clone(&held)), film]
+    })
+    .await;
+    let identity = Identity::new();
+    let service = TestService::at_address(origin.address(), |setup| {
+        setup.tls = Some(identity.config());
+        setup.s3.timeouts.first_byte = Duration::from_mins(1);
+        setup.s3.timeouts.total = Duration::from_mins(1);
+    })
+    .await;
+    let viewer = Http2::connect(&identity, service.address()).await;
+    let mut open = Vec::new();
+    let mut requests = in_time("room", viewer.requests().ready()).await.unwrap();
+    // The first settings of the server may still be on their way, so this one is given more than it allows.
+    for number in 0..120 {
+        let target = format!("/{number}.mp4");
+        let request = viewer.request("GET", &target, &[]);
+        match poll_fn(|cx| std::task::Poll::Ready(requests.poll_ready(cx))).await {
+            std::task::Poll::Ready(Ok(())) => {}
+            std::task::Poll::Ready(Err(error)) => panic!("{error}"),
+            std::task::Poll::Pending => break,
+        }
+        open.push(requests.send_request(request, true).unwrap().0);
+    }
+    until("all that may come have come", async || {
+        service.metrics().requests_in_flight() == 100
+    })
+    .await;
+    gate.add_permits(200);
+    let (mut answered, mut refused) = (0, 0);
+    for response in open {
+        match in_time("an answer", response).await {
+            Ok(response) => {
+                assert_eq!(response.status(), 200);
+                answered += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.reason(), Some(Reason::REFUSED_STREAM), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered >= 100, "{answered} answered, {refused} refused");
+}
+
+#[tokio::test]
+async fn malformed_requests_are_reset_and_the_rest_of_the_connection_goes_on() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |_| {}).await;
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    for fields in [
+        &[(":authority", "a.example"), ("host", "b.example")][..],
+        &[(":authority", "user@a.example")],
+    ] {
+        let error = viewer
+            .begin("GET", "/film.mp4", fields)
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(error.reason(), Some(Reason::PROTOCOL_ERROR), "{fields:?}");
+    }
+    let same = [(":authority", "a.example"), ("host", "A.example")];
+    assert_eq!(viewer.ask("HEAD", "/film.mp4", &same).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_body_is_refused_and_nobody_reads_it() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |_| {}).await;
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    for (method, status) in [("GET", 413), ("POST", 405)] {
+        let request = viewer.request(method, "/film.mp4", &[]);
+        let mut requests = viewer.requests().ready().await.unwrap();
+        let (response, mut body) = requests.send_request(request, false).unwrap();
+        body.reserve_capacity(1_000_000);
+        // As much as the window takes, and no end.
+        let room = in_time("a window", poll_fn(|cx| body.poll_capacity(cx))).await;
+        let room = room.unwrap().unwrap();
+        body.send_data(Bytes::from(vec![0; room]), false).unwrap();
+        let response = in_time(method, response).await.unwrap();
+        assert_eq!(response.status(), status, "{method}");
+        let reset = in_time("a reset", poll_fn(|cx| body.poll_reset(cx))).await;
+        assert_eq!(reset.unwrap(), Reason::NO_ERROR, "{method}");
+    }
+    assert_eq!(viewer.ask("HEAD", "/film.mp4", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_http2_is_closed_in_time_and_one_with_an_answer_stays() {
+    let keep_alive = Duration::from_millis(500);
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |setup| setup.web.keep_alive = keep_alive).await;
+    let mut watching = Http2::connect(&identity, service.address()).await;
+    let mut film = watching.begin("GET", "/film.mp4", &[]).await.unwrap();
+    let mut idle = Http2::connect(&identity, service.address()).await;
+    assert_eq!(idle.ask("HEAD", "/film.mp4", &[]).await.status, 200);
+    let closed = in_time("the close", &mut idle.driver).await.unwrap();
+    assert!(closed.is_ok(), "{closed:?}");
+    // It has been there for longer by now.
+    in_time("the film", film.read(LENGTH)).await.unwrap();
+    assert!(film.response.body == content(1, LENGTH));
+    let closed = in_time("the close", &mut watching.driver).await.unwrap();
+    assert!(closed.is_ok(), "{closed:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_http2_ends_its_connection_and_nothing_else() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |_| {}).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // A frame of headers that goes on for ever.
+    let headers = [0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82];
+    let further = [0, 0x40, 0, 9, 0, 0, 0, 0, 1];
+    let mut flood = [&preface[..], &settings, &headers].concat();
+    for _ in 0..100 {
+        flood.extend(further);
+        // One field that is not indexed: a name and a value of 8 KiB.
+        flood.extend(vec![0; 16_384]);
+    }
+    for sent in [
+        &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
+        &[&preface[..], b"nothing that is a frame of HTTP/2"].concat(),
+        &[&preface[..], &settings, &[0xff; 9]].concat(),
+        &flood,
+    ] {
+        let mut stream = identity.connect(service.address(), &["h2"]).await;
+        // It may be closed before all was sent.
+        let _ = in_time("to send", stream.write_all(sent)).await;
+        let mut rest = Vec::new();
+        let _ = in_time("the close", stream.read_to_end(&mut rest)).await;
+    }
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    assert_eq!(viewer.ask("HEAD", "/film.mp4", &[]).await.status, 200);
+}
