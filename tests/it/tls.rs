@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use s3reel::embedded_s3::samples::SAMPLES;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -10,7 +11,7 @@ use crate::support::http2::Http2;
 use crate::support::program::{self, Program};
 use crate::support::service::Setup;
 use crate::support::tls::Identity;
-use crate::support::{Client, TestS3, TestService, content, in_time, until};
+use crate::support::{Browser, Client, Engine, TestS3, TestService, content, in_time, until};
 
 /// Bytes of the film.
 const LENGTH: usize = 30_000_000;
@@ -390,4 +391,44 @@ async fn what_is_on_its_way_over_tls_and_http2_is_finished_at_the_end() {
     assert!(answer.complete && answer.body == film);
     assert!(two.begin("GET", "/film.mp4", &[]).await.is_err());
     in_time("the end", ending).await.unwrap();
+}
+
+/// A film and a tone that a browser is sent to, with a certificate that it takes because it is told to.
+async fn plays_and_seeks(engine: Engine) {
+    let s3 = TestS3::embedded().await;
+    for (name, bytes) in SAMPLES {
+        s3.put(name, *bytes).await;
+    }
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |_| {}).await;
+    let browser = Browser::start(engine).await;
+    for (name, width) in [("clock.mp4", 480), ("tone.mp3", 0)] {
+        let url = format!("https://localhost:{}/{name}", service.address().port());
+        browser.open(&url).await;
+        let script = "return watch(document.querySelector('video, audio'));";
+        let seen = browser.run(script, vec![]).await;
+        assert_eq!(seen["width"], width, "{name}: {seen}");
+        let reached = seen["reached"].as_f64().unwrap();
+        assert!((0.79..0.82).contains(&reached), "{name}: {seen}");
+    }
+    assert!(handshakes(&service, "http2").await > 0.0);
+    assert!(
+        handshakes(&service, "http1").await < 0.5,
+        "it spoke HTTP/1.1"
+    );
+}
+
+#[tokio::test]
+async fn chromium_plays_and_seeks_over_http2() {
+    plays_and_seeks(Engine::Chromium).await;
+}
+
+#[tokio::test]
+async fn firefox_plays_and_seeks_over_http2() {
+    plays_and_seeks(Engine::Firefox).await;
+}
+
+#[tokio::test]
+async fn webkit_plays_and_seeks_over_http2() {
+    plays_and_seeks(Engine::WebKit).await;
 }

@@ -171,7 +171,11 @@ async fn firefox(home: &Path) -> Stage {
     let file = profile.join("MarionetteActivePort");
     let port = || -> Option<u16> { fs::read_to_string(&file).ok()?.trim().parse().ok() };
     until("Firefox says its port", async || port().is_some()).await;
-    let wanted = json!({ "pageLoadStrategy": "eager", "timeouts": limits() });
+    let wanted = json!({
+        "pageLoadStrategy": "eager",
+        "timeouts": limits(),
+        "acceptInsecureCerts": true,
+    });
     let session = Marionette::connect(port().expect("a port"), wanted);
     let session = in_time("a session", session).await.expect("a session");
     Stage {
@@ -242,6 +246,7 @@ fn mini_browser() -> PathBuf {
 /// A session of the driver on this port.
 async fn session(port: u16, mut capabilities: Capabilities) -> Page {
     capabilities.insert("timeouts".to_owned(), limits());
+    capabilities.insert("acceptInsecureCerts".to_owned(), json!(true));
     let url = format!("http://127.0.0.1:{port}");
     let client = in_time("a session", async {
         let mut builder = ClientBuilder::new(HttpConnector::new());
