@@ -33,6 +33,9 @@ async fn aborted(service: &TestService, side: &str, reason: &str) -> f64 {
     service.figure(&name).await
 }
 
+/// Method, target and fields.
+type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Fields of one connection, or of one answer.
 const OF_ITS_OWN: &[&str] = &["connection", "keep-alive", "date", "x-request-id"];
 
@@ -81,7 +84,7 @@ async fn every_answer_over_http2_is_the_one_of_http1_but_for_the_fields_of_its_c
     s3.put("page.html", "<script>alert(1)</script>").await;
     let identity = Identity::new();
     let service = service(&s3, &identity, |setup| {
-        setup.web.browse = s3reel::web::Browse::On
+        setup.web.browse = s3reel::web::Browse::On;
     })
     .await;
     let tag = {
@@ -91,7 +94,7 @@ async fn every_answer_over_http2_is_the_one_of_http1_but_for_the_fields_of_its_c
     };
     let long = format!("/{}", "a".repeat(5000));
     let mut two = Http2::connect(&identity, service.address()).await;
-    let asked: &[(&str, &str, &[(&str, &str)])] = &[
+    let asked: &[Asked<'_>] = &[
         ("GET", "/film.mp4", &[]),
         ("HEAD", "/film.mp4", &[]),
         ("GET", "/film.mp4", &[("range", "bytes=0-1")]),

@@ -229,7 +229,7 @@ async fn whoever_speaks_http_where_tls_is_spoken_is_told_so() {
 }
 
 /// A program that serves over TLS.
-async fn secured(s3: &TestS3, identity: &Identity) -> (Program, std::net::SocketAddr) {
+fn secured(s3: &TestS3, identity: &Identity) -> (Program, std::net::SocketAddr) {
     let mut command = program::serve(s3);
     command
         .env("S3REEL_TLS_CERTIFICATE", identity.certificate())
@@ -256,7 +256,7 @@ async fn a_certificate_is_read_again_on_sighup_and_when_it_changes() {
         std::fs::copy(from.key(), shown.key()).unwrap();
     };
     put(&old);
-    let (mut program, address) = secured(&s3, &shown).await;
+    let (mut program, address) = secured(&s3, &shown);
     assert!(shows(&old, address).await && !shows(&new, address).await);
     let mut standing = old.client(address).await;
     put(&new);
