@@ -61,7 +61,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
         &["telemetry/metrics.rs", "telemetry/metrics/"],
     ),
     ("crc32fast", &["cache/disk/"]),
-    ("h2", &["web/http2.rs"]),
+    ("h2", &["web/http2/"]),
     (
         "rustls",
         &["service/", "signing/", "storage/http/", "storage/s3/"],

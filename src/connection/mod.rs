@@ -40,7 +40,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use alarm::Alarm;
-use encrypted::Encrypted;
+pub use encrypted::Encrypted;
 use head::HeadScan;
 pub use outlet::{Leaving, Outlet, Unsendable, field_memory};
 pub use pace::{LetGo, ViewerLimits};

@@ -15,7 +15,7 @@ use super::descriptors::Allotment;
 use super::origins::Origins;
 use super::tls::{self, Accepted};
 use super::{Server, ServerConfig, sockets, whole_seconds};
-use crate::connection::{Connection, Times};
+use crate::connection::{Connection, Encrypted, Times};
 use crate::telemetry::Recorder;
 use crate::web::keep_alive::field_value;
 use crate::web::pauses::Pauses;
@@ -104,20 +104,12 @@ pub fn start(
                             let peer = stream.peer_addr().ok();
                             let connection = match tls {
                                 None => Connection::plain(stream, times),
-                                // What few connections need takes no room of the others.
                                 Some(tls) => {
-                                    let metrics = &worker.shared.metrics;
-                                    let accepted = tls::accept(&tls, stream, times.head, metrics);
-                                    match Box::pin(accepted).await {
-                                        Some(Accepted::Http1(stream)) => {
-                                            Connection::encrypted(stream, times)
-                                        }
-                                        Some(Accepted::Http2(stream)) => {
-                                            let serving =
-                                                http2::serve(stream, peer, worker, times, stop);
-                                            Box::pin(serving).await;
-                                            return Ok(());
-                                        }
+                                    // What few connections need takes no room of the others.
+                                    let secured =
+                                        Box::pin(secured(&tls, stream, worker, times, stop));
+                                    match secured.await {
+                                        Some(connection) => connection,
                                         None => return Ok(()),
                                     }
                                 }
@@ -130,4 +122,30 @@ pub fn start(
         })?
         .run();
     Ok(Server::spawn(server, stopping))
+}
+
+/// Agrees on TLS with a viewer. If it wants HTTP/2 it is served to its end; a connection that is left is
+/// one of HTTP/1.1.
+async fn secured(
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+    worker: Rc<Worker>,
+    times: Times,
+    mut stop: watch::Receiver<bool>,
+) -> Option<Connection> {
+    let peer = stream.peer_addr().ok();
+    let metrics = &worker.shared.metrics;
+    let accepted = tokio::select! {
+        accepted = tls::accept(tls, stream, times.head, metrics) => accepted,
+        // It has asked for nothing yet.
+        _ = stop.wait_for(|stop| *stop) => None,
+    };
+    match accepted? {
+        Accepted::Http1(stream) => Some(Connection::encrypted(stream, times)),
+        Accepted::Http2(stream) => {
+            let stream = Encrypted::of_many(stream, times.taking);
+            http2::serve(stream, peer, worker, times, stop).await;
+            None
+        }
+    }
 }

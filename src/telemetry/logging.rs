@@ -51,7 +51,7 @@ pub fn start(format: LogFormat) -> Result<(), log::SetLoggerError> {
     let mut builder =
         env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(DEFAULT_FILTER));
     builder.format(move |out, record| match format {
-        _ if may_tell_credentials(record) => Ok(()),
+        _ if may_tell_credentials(record) || is_of_a_stranger(record) => Ok(()),
         LogFormat::Text => write_text(out, record),
         LogFormat::Json => write_json(out, record),
     });
@@ -65,6 +65,11 @@ fn may_tell_credentials(record: &log::Record<'_>) -> bool {
         && ["actix", "aws", "hyper", "h2", "rustls"]
             .iter()
             .any(|stack| record.target().starts_with(stack))
+}
+
+/// What `h2` warns of is what a viewer sends, which could fill the log with a line for each frame.
+fn is_of_a_stranger(record: &log::Record<'_>) -> bool {
+    record.level() > log::Level::Error && record.target().starts_with("h2")
 }
 
 fn write_text(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {

@@ -194,7 +194,25 @@ impl MessageBody for ViewerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Unsent>>> {
-        let Self { content, account } = &mut *self;
+        let next = self.poll_piece(cx);
+        if let Poll::Ready(Some(Ok(piece))) = &next {
+            self.took(piece.len());
+        }
+        next
+    }
+}
+
+impl ViewerBody {
+    /// The viewer took so many bytes of what [`Self::poll_piece`] gave.
+    pub fn took(&mut self, bytes: usize) {
+        if let Some(account) = &mut self.account {
+            account.took(bytes);
+        }
+    }
+
+    /// The next piece, for whoever tells what becomes of it.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unsent>>> {
+        let Self { content, account } = self;
         let Some(Account { record, .. }) = account.as_deref_mut() else {
             return Poll::Ready(None);
         };
@@ -224,23 +242,20 @@ impl MessageBody for ViewerBody {
                         .map(|next| next.map(|piece| piece.map_err(Unsent::Read))),
                 };
                 record.resumed(object.resumes());
-                if next.is_pending()
-                    && let Some(pauses) = pauses.take()
-                {
+                // Where the server sends it, a viewer that takes nothing shows only in that no more is asked for.
+                let may_pause = next.is_pending() || outlet.is_none();
+                if may_pause && let Some(pauses) = pauses.take() {
                     pauses.watch(content);
                 }
                 next
             }
         };
         match &next {
-            Poll::Ready(Some(Ok(piece))) => {
-                record.sent(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-            }
             Poll::Ready(Some(Err(Unsent::Read(error)))) => {
                 record.aborted(AbortedBy::Origin);
                 log::warn!(request_id = record.id().as_str(); "cut off: {error}");
             }
-            Poll::Ready(Some(Err(Unsent::Viewer(_))) | None) | Poll::Pending => {}
+            Poll::Ready(Some(Ok(_) | Err(Unsent::Viewer(_))) | None) | Poll::Pending => {}
         }
         if let Some(outlet) = leaves_by
             && let Some(account) = account.take()

@@ -1,0 +1,86 @@
+//! A connection that has ended for us and not yet for the viewer.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+/// A stream that is lent out, and wanted back.
+pub struct Lent<T>(Rc<RefCell<T>>);
+
+/// Whose it is.
+pub struct Lender<T>(Rc<RefCell<T>>);
+
+/// Lends a stream out.
+pub fn lend<T>(stream: T) -> (Lender<T>, Lent<T>) {
+    let stream = Rc::new(RefCell::new(stream));
+    (Lender(Rc::clone(&stream)), Lent(stream))
+}
+
+/// Bytes that are read and thrown away at most: news of what was taken, a few for each frame.
+const MOST_BYTES: usize = 1024 * 1024;
+
+impl<T: AsyncRead + Unpin> Lender<T> {
+    /// Once what was lent is gone: reads on until the viewer closes, or says nothing for so long. It tells us what it
+    /// takes until it has taken all, and to have closed before that would reset the connection,
+    /// with what is still on its way.
+    pub async fn linger(self, patience: Duration) {
+        let Some(stream) = Rc::into_inner(self.0) else {
+            return;
+        };
+        let mut stream = stream.into_inner();
+        let mut rest = vec![0; 4096];
+        let mut thrown = 0_usize;
+        while thrown < MOST_BYTES {
+            match timeout(patience, stream.read(&mut rest)).await {
+                Ok(Ok(length)) if length > 0 => thrown = thrown.saturating_add(length),
+                Ok(Ok(_) | Err(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Lent<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Lent<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+    }
+}
