@@ -472,3 +472,180 @@ async fn what_is_no_http2_ends_its_connection_and_nothing_else() {
     let mut viewer = Http2::connect(&identity, service.address()).await;
     assert_eq!(viewer.ask("HEAD", "/film.mp4", &[]).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_viewer_over_tls_that_pauses_gives_up_its_read_and_plays_on() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |setup| {
+        setup.web.viewer_hold = Duration::from_millis(200);
+    })
+    .await;
+    let film = content(1, LENGTH);
+    let given_up = async || {
+        until("the read is given up", async || {
+            service.figure("s3reel_s3_bodies_open").await == 0.0
+        })
+        .await;
+    };
+    let mut viewer = Http2::connect(&identity, service.address()).await;
+    let mut two = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
+    in_time("the beginning", two.read(2_000_000)).await.unwrap();
+    given_up().await;
+    in_time("the rest", two.read(LENGTH)).await.unwrap();
+    assert!(two.response.body == film, "other bytes over HTTP/2");
+    let mut one = identity.client(service.address()).await;
+    one.request("GET", "/film.mp4", &[]).await;
+    one.head().await;
+    let mut body = in_time("the beginning", one.take(2_000_000)).await;
+    given_up().await;
+    body.extend(in_time("the rest", one.take(LENGTH - 2_000_000)).await);
+    assert!(body == film, "other bytes over TLS");
+    assert!(
+        service.s3_calls("GetObject").await > 3.5,
+        "nothing was opened again"
+    );
+}
+
+/// The beginning of a connection whose viewer takes all that it is sent: preface, settings, and as much room
+/// for all answers together.
+fn greedy() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS_INITIAL_WINDOW_SIZE, and WINDOW_UPDATE of the connection.
+    bytes.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff]);
+    bytes.extend([0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0, 0, 0]);
+    bytes
+}
+
+/// A GET of a key with a short name on the stream of this number, as a frame.
+fn get(stream: u8, path: &str) -> Vec<u8> {
+    let length = u8::try_from(path.len()).unwrap();
+    // GET, https, and without the table a path and an authority.
+    let block = [
+        &[0x82, 0x87, 0x04, length],
+        path.as_bytes(),
+        &[0x01, 1, b'a'],
+    ]
+    .concat();
+    let length = u8::try_from(block.len()).unwrap();
+    [&[0, 0, length, 1, 0x05, 0, 0, 0, stream], &block[..]].concat()
+}
+
+#[tokio::test]
+async fn a_short_answer_that_waits_for_its_viewer_keeps_its_place() {
+    let s3 = TestS3::embedded().await;
+    s3.put("a", content(1, 30_000)).await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |_| {}).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(service.address()).await.unwrap();
+    let mut viewer = identity.try_over(stream, &["h2"]).await.unwrap();
+    let mut sent = greedy();
+    // More than all buffers on the way take.
+    for stream in 0..90 {
+        sent.extend(get(2 * stream + 1, "/a"));
+    }
+    viewer.write_all(&sent).await.unwrap();
+    until("all heads are made", async || {
+        service
+            .figure("s3reel_time_to_first_byte_seconds_count")
+            .await
+            > 89.5
+    })
+    .await;
+    let waiting = service.figure("s3reel_streams_open").await;
+    assert!(
+        waiting > 9.5,
+        "{waiting} of 90 wait, and nothing has been read"
+    );
+    let reading = tokio::spawn(async move {
+        let mut rest = vec![0; 65_536];
+        let mut all = 0;
+        while all < 90 * 30_000 {
+            all += viewer.read(&mut rest).await.unwrap();
+        }
+        viewer
+    });
+    until("all is taken", async || {
+        service.figure("s3reel_streams_open").await == 0.0
+    })
+    .await;
+    in_time("the bytes", reading).await.unwrap();
+    let left = aborted(&service, "viewer", "left").await;
+    assert!(left.abs() < 0.5, "{left} are told to be cut");
+}
+
+#[tokio::test]
+async fn a_viewer_that_gives_up_hundreds_of_requests_before_their_answer_is_told_to_calm_down() {
+    let origin = Scripted::start(|_| vec![Step::Hold]).await;
+    let identity = Identity::new();
+    let service = TestService::at_address(origin.address(), |setup| {
+        setup.tls = Some(identity.config());
+        setup.s3.timeouts.first_byte = Duration::from_mins(1);
+        setup.s3.timeouts.total = Duration::from_mins(1);
+    })
+    .await;
+    let viewer = Http2::connect(&identity, service.address()).await;
+    let mut begun = 0;
+    let refused = loop {
+        assert!(begun < 1000, "a thousand were taken");
+        let request = viewer.request("GET", "/film.mp4", &[]);
+        let mut requests = match in_time("room", viewer.requests().ready()).await {
+            Ok(requests) => requests,
+            Err(error) => break error,
+        };
+        let (response, mut stream) = match requests.send_request(request, true) {
+            Ok(sent) => sent,
+            Err(error) => break error,
+        };
+        begun += 1;
+        until("it is begun, or refused", async || {
+            service.metrics().requests_in_flight() > 0 || viewer.driver.is_finished()
+        })
+        .await;
+        stream.send_reset(Reason::CANCEL);
+        drop(response);
+        until("it is given up", async || {
+            service.metrics().requests_in_flight() == 0
+        })
+        .await;
+    };
+    assert!(begun >= 200, "{begun}: {refused}");
+    assert_eq!(
+        refused.reason(),
+        Some(Reason::ENHANCE_YOUR_CALM),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_frame_of_a_viewer_writes_a_line_into_the_log() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let mut command = crate::support::program::serve(&s3);
+    command
+        .env("S3REEL_TLS_CERTIFICATE", identity.certificate())
+        .env("S3REEL_TLS_KEY", identity.key())
+        .env("RUST_LOG", "warn,s3reel=info");
+    let mut program = crate::support::program::Program::start(command);
+    let lines = program.log_lines_until("serving on https://");
+    let address = crate::support::program::address_in(lines.last().unwrap());
+    let mut stranger = identity.connect(address, &["h2"]).await;
+    let mut sent = greedy();
+    for number in 0..1000_u64 {
+        // PING with ACK, that nobody asked for.
+        sent.extend([0, 0, 8, 6, 1, 0, 0, 0, 0]);
+        sent.extend(number.to_be_bytes());
+    }
+    sent.extend(get(1, "/after"));
+    stranger.write_all(&sent).await.unwrap();
+    let lines = program.log_lines_until("path=/after");
+    let odd: Vec<_> = lines.iter().filter(|line| line.contains(" h2")).collect();
+    assert!(
+        odd.is_empty(),
+        "{} lines such as {:?}",
+        odd.len(),
+        odd.first()
+    );
+}
