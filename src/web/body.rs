@@ -265,3 +265,74 @@ impl ViewerBody {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use futures_core::Stream;
+
+    use super::*;
+    use crate::storage::error::ReadError;
+    use crate::storage::{ObjectBody, Paused};
+    use crate::telemetry::{Lifecycle, Metrics, Recorder, RequestId};
+    use crate::web::decide::OpenBody;
+
+    /// A body that is all at hand, and notes that it was given up.
+    struct AtHand(Arc<AtomicBool>);
+
+    impl Stream for AtHand {
+        type Item = Result<Bytes, ReadError>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(Some(Ok(Bytes::from(vec![0; PIECE_BYTES]))))
+        }
+    }
+
+    impl ObjectBody for AtHand {
+        fn pause(self: Pin<&mut Self>, _: u64) -> Paused {
+            self.0.store(true, Ordering::Relaxed);
+            Paused::Yes
+        }
+    }
+
+    #[test]
+    fn a_viewer_that_the_server_asks_no_more_for_is_noticed_although_all_is_at_hand() {
+        actix_web::rt::System::new().block_on(stalled());
+    }
+
+    async fn stalled() {
+        let recorder = Rc::new(Recorder {
+            metrics: Arc::new(Metrics::new().unwrap()),
+            lifecycle: Arc::new(Lifecycle::default()),
+        });
+        let record = AccessRecord::begin(recorder, RequestId::from_header(None), "GET", None);
+        let given_up = Arc::new(AtomicBool::new(false));
+        let open = OpenBody {
+            first: Bytes::from(vec![0; PIECE_BYTES]).into(),
+            rest: Box::pin(AtHand(Arc::clone(&given_up))),
+        };
+        let content = ObjectContent::new(open, 1 << 30, None, Instant::now());
+        let pauses = Pauses::start(Duration::from_millis(20));
+        let mut body = ViewerBody::object(
+            content,
+            1 << 30,
+            None,
+            Rc::clone(&pauses),
+            None,
+            Box::new(record),
+            TurnGuard(None),
+        );
+        // One piece, and then nothing is asked for.
+        let first = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await;
+        assert!(matches!(first, Some(Ok(_))));
+        let begun = Instant::now();
+        while !given_up.load(Ordering::Relaxed) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nobody looks");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
