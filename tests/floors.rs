@@ -64,7 +64,13 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("h2", &["web/http2/"]),
     (
         "rustls",
-        &["service/", "signing/", "storage/http/", "storage/s3/"],
+        &[
+            "connection/encrypted.rs",
+            "service/",
+            "signing/",
+            "storage/http/",
+            "storage/s3/",
+        ],
     ),
     ("tokio_rustls", &["connection/", "service/"]),
     ("ipnet", &["signing/", "web/viewer_address.rs"]),

@@ -3,7 +3,7 @@
 //! What is encrypted has to be copied anyway, so nothing is gained by going past the server. HTTP/2 is
 //! spoken over it as well, for which it is an ordinary stream.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -73,14 +73,33 @@ impl Encrypted {
         }
     }
 
-    /// What the server writes.
+    /// What the server writes. It leaves with the flush that follows, or when no more is held: many records
+    /// with one call to the kernel.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.account(cx, written)
+        self.poll_hold(cx, |writer| writer.write(bytes))
+    }
+
+    /// Has bytes encrypted and held.
+    fn poll_hold(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&mut rustls::Writer<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let (_, session) = self.stream.get_mut();
+            match write(&mut session.writer()) {
+                // There is no room, or there was nothing to write.
+                Ok(0) if session.wants_write() => {
+                    let flushed = Pin::new(&mut self.stream).poll_flush(cx).map_ok(|()| 0);
+                    ready!(self.account(cx, flushed))?;
+                }
+                held => return self.account(cx, Poll::Ready(held)),
+            }
+        }
     }
 
     /// Waits until the viewer has taken what was written.
@@ -103,7 +122,8 @@ impl Encrypted {
         }
         let mut nobody = Context::from_waker(Waker::noop());
         // Whatever does not fit is not worth waiting for, and closing sends the rest of a record.
-        let _ = Pin::new(&mut self.stream).poll_write(&mut nobody, bytes);
+        let _ = self.poll_write(&mut nobody, bytes);
+        let _ = self.poll_flush(&mut nobody);
     }
 
     fn account(
@@ -151,9 +171,8 @@ impl AsyncWrite for Encrypted {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A head of nine bytes and what it is the head of make one record.
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.account(cx, written)
+        // The head of a frame and what it is the head of make one record.
+        self.poll_hold(cx, |writer| writer.write_vectored(slices))
     }
 
     fn is_write_vectored(&self) -> bool {

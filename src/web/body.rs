@@ -194,7 +194,7 @@ impl MessageBody for ViewerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Unsent>>> {
-        let next = self.poll_piece(cx);
+        let next = self.poll_piece(cx, PIECE_BYTES);
         if let Poll::Ready(Some(Ok(piece))) = &next {
             self.took(piece.len());
         }
@@ -210,8 +210,12 @@ impl ViewerBody {
         }
     }
 
-    /// The next piece, for whoever tells what becomes of it.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unsent>>> {
+    /// The next piece, of at most `most_bytes` of an object, for whoever tells what becomes of it.
+    pub fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        most_bytes: usize,
+    ) -> Poll<Option<Result<Bytes, Unsent>>> {
         let Self { content, account } = self;
         let Some(Account { record, .. }) = account.as_deref_mut() else {
             return Poll::Ready(None);
@@ -238,7 +242,7 @@ impl ViewerBody {
                     }
                     None => record
                         .id()
-                        .during(|| object.poll_bytes(cx, PIECE_BYTES))
+                        .during(|| object.poll_bytes(cx, most_bytes))
                         .map(|next| next.map(|piece| piece.map_err(Unsent::Read))),
                 };
                 record.resumed(object.resumes());

@@ -4,28 +4,29 @@
 //! that too, with an older `h2` and without the limits: on how many requests may be open, on what waits
 //! for a viewer, and on how long.
 
-mod linger;
+mod lent;
 mod message;
 mod sending;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::HttpMessage as _;
 use actix_web::http::Method;
-use h2::server::{Builder, SendResponse};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Worker;
 use super::entry::entry;
 use crate::connection::{Times, Turn, ViewerLimits};
-use linger::lend;
+use lent::{Lender, Lent, lend};
 use message::{NoRequest, as_head, as_request, length_of};
 use sending::{Part, send};
 
@@ -46,6 +47,9 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// How many more requests a connection may give up before they are answered than it lets be answered.
 /// Each cost us a call to S3 and it a few bytes. A player that is dragged along a film stays far below.
 const GIVEN_UP: u32 = 200;
+
+/// A request, and how it is answered.
+type Request = (http::Request<RecvStream>, SendResponse<Part>);
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +81,15 @@ pub async fn serve<T>(
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let (lender, stream) = lend(stream);
-    match serve_requests(stream, peer, worker, times, stopping).await {
+    match serve_requests(&lender, stream, peer, worker, times, stopping).await {
         End::Orderly => lender.linger(times.head).await,
         End::Abrupt => {}
     }
 }
 
 async fn serve_requests<T>(
-    stream: T,
+    lender: &Lender<T>,
+    stream: Lent<T>,
     peer: Option<SocketAddr>,
     worker: Rc<Worker>,
     times: Times,
@@ -106,8 +111,8 @@ where
         }
         Err(_) => return End::Abrupt,
     };
-    let mut answers = JoinSet::new();
-    let mut given_up = 0;
+    let mut answers = FuturesUnordered::new();
+    let mut given_up = 0_u32;
     let mut is_ending = false;
     let after = |is_ending| {
         if is_ending {
@@ -119,10 +124,24 @@ where
     let mut end = Instant::now().checked_add(after(is_ending));
     loop {
         tokio::select! {
-            came = poll_fn(|cx| connection.poll_accept(cx)) => match came {
+            // Answers first: what they have to say leaves with the look for further requests.
+            biased;
+            Some(became) = answers.next() => {
+                given_up = match became {
+                    Became::GivenUp => given_up + 1,
+                    Became::Answered => given_up.saturating_sub(1),
+                };
+                if given_up == GIVEN_UP {
+                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                }
+                if answers.is_empty() {
+                    end = Instant::now().checked_add(after(is_ending));
+                }
+            }
+            came = poll_fn(|cx| poll_next(&mut connection, lender, cx)) => match came {
                 Some(Ok((request, respond))) => {
                     let worker = Rc::clone(&worker);
-                    answers.spawn_local(answer(request, respond, peer, worker, times.taking));
+                    answers.push(answer(request, respond, peer, worker, times.taking));
                 }
                 Some(Err(error)) => {
                     log::debug!("HTTP/2 ends: {error}");
@@ -130,15 +149,6 @@ where
                 }
                 None => return End::Orderly,
             },
-            Some(ended) = answers.join_next() => {
-                given_up = counted(given_up, ended);
-                if given_up >= GIVEN_UP {
-                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                }
-                if answers.is_empty() {
-                    end = Instant::now().checked_add(after(is_ending));
-                }
-            }
             () = has_stopped(&mut stopping), if !is_ending => {
                 is_ending = true;
                 connection.graceful_shutdown();
@@ -159,6 +169,25 @@ where
     }
 }
 
+/// Waits for the next request, while what answers have written leaves together.
+fn poll_next<T>(
+    connection: &mut Connection<Lent<T>, Part>,
+    lender: &Lender<T>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Request, h2::Error>>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let came = connection.poll_accept(cx);
+    if came.is_pending()
+        && let Poll::Ready(Err(error)) = lender.poll_flush(cx)
+    {
+        log::debug!("HTTP/2 ends: {error}");
+        return Poll::Ready(None);
+    }
+    came
+}
+
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
@@ -166,18 +195,6 @@ fn builder() -> Builder {
         .max_header_list_size(FIELD_BYTES)
         .max_send_buffer_size(WAITING_BYTES);
     builder
-}
-
-/// How many more were given up than answered, with this one.
-fn counted(given_up: u32, ended: Result<Became, JoinError>) -> u32 {
-    match ended {
-        Ok(Became::GivenUp) => given_up.saturating_add(1),
-        Ok(Became::Answered) => given_up.saturating_sub(1),
-        Err(error) => {
-            log::error!("an answer failed: {error}");
-            given_up
-        }
-    }
 }
 
 /// Waits until the service ends.

@@ -11,6 +11,13 @@ use h2::{Reason, SendStream};
 use super::super::body::ViewerBody;
 use crate::connection::{LetGo, Taking, Turn, ViewerLimits};
 
+/// A frame of so many bytes and its head of nine make the largest record of TLS. Viewers take frames that
+/// are hardly larger, unless they say so.
+const PART_BYTES: usize = 16 * 1024 - 9;
+
+/// What is taken out of a body at once.
+const PIECE_BYTES: usize = 2 * PART_BYTES;
+
 /// An answer on its way.
 struct Answer {
     body: RefCell<ViewerBody>,
@@ -109,7 +116,7 @@ async fn pass_on(
         while !piece.is_empty() {
             stream.reserve_capacity(piece.len());
             let room = poll_fn(|cx| poll_room(stream, taking, cx)).await?;
-            let part = piece.split_to(room.min(piece.len()));
+            let part = piece.split_to(room.min(piece.len()).min(PART_BYTES));
             let length = part.len();
             left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
             let part = Part::new(part, answer);
@@ -129,7 +136,7 @@ fn poll_piece(
     if stream.poll_reset(cx).is_ready() {
         return Poll::Ready(Err(Cut::Left));
     }
-    let next = ready!(answer.body.borrow_mut().poll_piece(cx));
+    let next = ready!(answer.body.borrow_mut().poll_piece(cx, PIECE_BYTES));
     Poll::Ready(match next {
         Some(Ok(piece)) => Ok(Bytes::copy_from_slice(&piece)),
         Some(Err(_)) | None => Err(Cut::Body),

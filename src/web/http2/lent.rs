@@ -1,4 +1,4 @@
-//! A connection that has ended for us and not yet for the viewer.
+//! A connection's stream, as `h2` has it and as we do: what leaves together, and what comes after its end.
 
 use std::cell::RefCell;
 use std::io;
@@ -24,6 +24,16 @@ pub fn lend<T>(stream: T) -> (Lender<T>, Lent<T>) {
 
 /// Bytes that are read and thrown away at most: news of what was taken, a few for each frame.
 const MOST_BYTES: usize = 1024 * 1024;
+
+impl<T: AsyncWrite + Unpin> Lender<T> {
+    /// Sends what was written to what is lent.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    }
+}
 
 impl<T: AsyncRead + Unpin> Lender<T> {
     /// Once what was lent is gone: reads on until the viewer closes, or says nothing for so long. It tells us what it
@@ -76,8 +86,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Lent<T> {
         self.0.borrow().is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    /// Whoever lent it does that: `h2` would have each frame leave by itself.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
