@@ -16,8 +16,9 @@ use super::pace::{LetGo, ViewerLimits};
 use super::taking::Taking;
 use super::turn::Turn;
 
-/// Encrypted bytes that wait for the viewer: two records, so that one can be made while another leaves.
-const WAITING_BYTES: usize = 32 * 1024;
+/// Encrypted bytes that wait for the viewer: two of the largest records with all that TLS 1.3 adds, so that
+/// no third begins with the few bytes that would be left.
+const WAITING_BYTES: usize = 2 * (16 * 1024 + 22);
 
 /// A viewer's socket under TLS, with an account of what the viewer takes.
 pub struct Encrypted {

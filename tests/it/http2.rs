@@ -1,7 +1,9 @@
 //! Viewers that speak HTTP/2.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use crate::support::http2::Http2;
 use crate::support::scripted::answer;
 use crate::support::service::Setup;
 use crate::support::tls::Identity;
-use crate::support::{Scripted, Step, TestS3, TestService, content, in_time, until};
+use crate::support::{PATIENCE, Scripted, Step, TestS3, TestService, content, in_time, until};
 
 /// Bytes of the film.
 const LENGTH: usize = 20_000_000;
@@ -586,8 +588,53 @@ async fn a_short_answer_that_waits_for_its_viewer_keeps_its_place() {
 }
 
 #[tokio::test]
+async fn the_last_bytes_of_an_answer_wait_for_their_viewer_as_the_others_do() {
+    let s3 = TestS3::embedded().await;
+    let identity = Identity::new();
+    let service = service(&s3, &identity, |setup| {
+        setup.web.keep_alive = Duration::from_millis(200);
+    })
+    .await;
+    // Somewhere here lies what all buffers on the way take, but for those of TLS.
+    let mut viewers = Vec::new();
+    for number in 0..40 {
+        let (path, length) = (format!("/{number}"), 8_000 * number + 8_000);
+        s3.put(&path[1..], content(1, length)).await;
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(service.address()).await.unwrap();
+        let mut viewer = identity.try_over(stream, &["h2"]).await.unwrap();
+        let sent = [greedy(), get(1, &path)].concat();
+        viewer.write_all(&sent).await.unwrap();
+        viewers.push((viewer, length));
+    }
+    // Longer than idle connections stay, and than those have that are told to go.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for (mut viewer, length) in viewers {
+        let mut body = Vec::new();
+        while body.len() < length {
+            let (kind, stream, payload) = in_time("a frame", frame(&mut viewer)).await;
+            if kind == DATA && stream == 1 {
+                body.extend(payload);
+            }
+        }
+        assert!(body == content(1, length), "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_viewer_that_gives_up_hundreds_of_requests_before_their_answer_is_told_to_calm_down() {
-    let origin = Scripted::start(|_| vec![Step::Hold]).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let origin = Scripted::start(move |asked| {
+        if asked.target().contains("watched") {
+            let film = answer("200 OK", &[("ETag", "\"1\"")], "film");
+            vec![Step::Until(Arc::clone(&held)), film]
+        } else {
+            vec![Step::Hold]
+        }
+    })
+    .await;
     let identity = Identity::new();
     let service = TestService::at_address(origin.address(), |setup| {
         setup.tls = Some(identity.config());
@@ -596,6 +643,11 @@ async fn a_viewer_that_gives_up_hundreds_of_requests_before_their_answer_is_told
     })
     .await;
     let viewer = Http2::connect(&identity, service.address()).await;
+    let mut requests = viewer.requests().ready().await.unwrap();
+    let watched = viewer.request("GET", "/watched.mp4", &[]);
+    let (watched, _) = requests.send_request(watched, true).unwrap();
+    let in_flight = || service.metrics().requests_in_flight();
+    until("it is begun", async || in_flight() == 1).await;
     let mut begun = 0;
     let refused = loop {
         assert!(begun < 1000, "a thousand were taken");
@@ -604,28 +656,37 @@ async fn a_viewer_that_gives_up_hundreds_of_requests_before_their_answer_is_told
             Ok(requests) => requests,
             Err(error) => break error,
         };
-        let (response, mut stream) = match requests.send_request(request, true) {
+        let (mut response, mut stream) = match requests.send_request(request, true) {
             Ok(sent) => sent,
             Err(error) => break error,
         };
         begun += 1;
-        until("it is begun, or refused", async || {
-            service.metrics().requests_in_flight() > 0 || viewer.driver.is_finished()
-        })
-        .await;
+        let started = std::time::Instant::now();
+        let outcome = loop {
+            if in_flight() > 1 {
+                break None;
+            }
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut response).poll(cx))).await;
+            if let Poll::Ready(Err(error)) = polled {
+                break Some(error);
+            }
+            assert!(started.elapsed() < PATIENCE, "neither begun nor refused");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        if let Some(error) = outcome {
+            break error;
+        }
         stream.send_reset(Reason::CANCEL);
         drop(response);
-        until("it is given up", async || {
-            service.metrics().requests_in_flight() == 0
-        })
-        .await;
+        until("it is given up", async || in_flight() == 1).await;
     };
     assert!(begun >= 200, "{begun}: {refused}");
-    assert_eq!(
-        refused.reason(),
-        Some(Reason::ENHANCE_YOUR_CALM),
-        "{refused}"
-    );
+    let is_calmed = refused.reason() == Some(Reason::ENHANCE_YOUR_CALM) || refused.is_go_away();
+    assert!(is_calmed, "{refused}");
+    // What it waits for it gets.
+    gate.add_permits(1);
+    let answer = in_time("an answer", watched).await.unwrap();
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

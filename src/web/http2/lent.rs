@@ -1,6 +1,6 @@
 //! A connection's stream, as `h2` has it and as we do: what leaves together, and what comes after its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,16 +14,27 @@ use tokio::time::timeout;
 pub struct Lent<T>(Rc<RefCell<T>>);
 
 /// Whose it is.
-pub struct Lender<T>(Rc<RefCell<T>>);
+pub struct Lender<T> {
+    stream: Rc<RefCell<T>>,
+    /// What was written has not left.
+    is_waiting: Cell<bool>,
+}
 
 /// Lends a stream out.
 pub fn lend<T>(stream: T) -> (Lender<T>, Lent<T>) {
     let stream = Rc::new(RefCell::new(stream));
-    (Lender(Rc::clone(&stream)), Lent(stream))
+    let lent = Lent(Rc::clone(&stream));
+    let is_waiting = Cell::new(false);
+    (Lender { stream, is_waiting }, lent)
 }
 
 /// Bytes that are read and thrown away at most: news of what was taken, a few for each frame.
 const MOST_BYTES: usize = 1024 * 1024;
+
+/// How long a viewer may take for all of that, and how long it may say nothing: nginx's defaults for the
+/// same, `lingering_time` and `lingering_timeout`.
+const LINGER: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(5);
 
 impl<T: AsyncWrite + Unpin> Lender<T> {
     /// Sends what was written to what is lent.
@@ -31,26 +42,37 @@ impl<T: AsyncWrite + Unpin> Lender<T> {
     /// # Errors
     /// Those of the stream.
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+        let flushed = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx);
+        self.is_waiting.set(flushed.is_pending());
+        flushed
+    }
+
+    /// Whether something of what was written had not left when it was tried last.
+    pub fn is_waiting(&self) -> bool {
+        self.is_waiting.get()
     }
 }
 
 impl<T: AsyncRead + Unpin> Lender<T> {
-    /// Once what was lent is gone: reads on until the viewer closes, or says nothing for so long. It tells us what it
+    /// Once what was lent is gone: reads on until the viewer closes, or for some time. It tells us what it
     /// takes until it has taken all, and to have closed before that would reset the connection,
     /// with what is still on its way.
-    pub async fn linger(self, patience: Duration) {
-        let Some(stream) = Rc::into_inner(self.0) else {
-            return;
-        };
-        let mut stream = stream.into_inner();
-        let mut rest = vec![0; 4096];
-        let mut thrown = 0_usize;
-        while thrown < MOST_BYTES {
-            match timeout(patience, stream.read(&mut rest)).await {
-                Ok(Ok(length)) if length > 0 => thrown = thrown.saturating_add(length),
-                Ok(Ok(_) | Err(_)) | Err(_) => return,
-            }
+    pub async fn linger(self) {
+        if let Some(stream) = Rc::into_inner(self.stream) {
+            // Whatever ends it, it is closed now.
+            let _ = timeout(LINGER, throw_away(stream.into_inner())).await;
+        }
+    }
+}
+
+/// Reads to the end, or until nothing has come for long.
+async fn throw_away(mut stream: impl AsyncRead + Unpin) {
+    let mut rest = vec![0; 4096];
+    let mut thrown = 0_usize;
+    while thrown < MOST_BYTES {
+        match timeout(SILENCE, stream.read(&mut rest)).await {
+            Ok(Ok(length)) if length > 0 => thrown = thrown.saturating_add(length),
+            Ok(Ok(_) | Err(_)) | Err(_) => return,
         }
     }
 }

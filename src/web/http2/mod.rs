@@ -8,8 +8,9 @@ mod lent;
 mod message;
 mod sending;
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -41,7 +42,8 @@ const WAITING_BYTES: usize = 32 * 1024;
 /// is answered with 431, so that such a list gets that answer.
 const FIELD_BYTES: u32 = 64 * 1024;
 
-/// How long a viewer has for its last word when nothing is on its way: whoever is there answers at once.
+/// How long a viewer has for its last word when nothing is on its way: whoever is there answers at once. As
+/// long again it has to take ours.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How many more requests a connection may give up before they are answered than it lets be answered.
@@ -58,6 +60,8 @@ enum Became {
     Answered,
     /// The viewer gave it up before.
     GivenUp,
+    /// It was none.
+    Nothing,
 }
 
 /// How a connection ended.
@@ -82,7 +86,7 @@ pub async fn serve<T>(
 {
     let (lender, stream) = lend(stream);
     match serve_requests(&lender, stream, peer, worker, times, stopping).await {
-        End::Orderly => lender.linger(times.head).await,
+        End::Orderly => lender.linger().await,
         End::Abrupt => {}
     }
 }
@@ -98,7 +102,15 @@ async fn serve_requests<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let handshake = builder().handshake(stream);
+    let mut handshake = pin!(builder().handshake(stream));
+    let handshake = poll_fn(|cx| {
+        let done = handshake.as_mut().poll(cx);
+        if done.is_pending() {
+            // An error comes up again where it reads.
+            let _ = lender.poll_flush(cx);
+        }
+        done
+    });
     let handshake = tokio::select! {
         handshake = timeout(times.head, handshake) => handshake,
         () = has_stopped(&mut stopping) => return End::Abrupt,
@@ -113,7 +125,9 @@ where
     };
     let mut answers = FuturesUnordered::new();
     let mut given_up = 0_u32;
+    let mut is_refusing = false;
     let mut is_ending = false;
+    let mut has_ended = false;
     let after = |is_ending| {
         if is_ending {
             LAST_WORD
@@ -128,26 +142,29 @@ where
             biased;
             Some(became) = answers.next() => {
                 given_up = match became {
-                    Became::GivenUp => given_up + 1,
+                    Became::GivenUp => given_up.saturating_add(1),
                     Became::Answered => given_up.saturating_sub(1),
+                    Became::Nothing => given_up,
                 };
-                if given_up == GIVEN_UP {
-                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                if given_up >= GIVEN_UP && !is_refusing {
+                    is_refusing = true;
+                    is_ending = true;
+                    connection.graceful_shutdown();
                 }
                 if answers.is_empty() {
                     end = Instant::now().checked_add(after(is_ending));
                 }
             }
             came = poll_fn(|cx| poll_next(&mut connection, lender, cx)) => match came {
-                Some(Ok((request, respond))) => {
+                // What is being answered is no matter of the others.
+                Ok((_, mut respond)) if is_refusing => {
+                    respond.send_reset(Reason::ENHANCE_YOUR_CALM);
+                }
+                Ok((request, respond)) => {
                     let worker = Rc::clone(&worker);
                     answers.push(answer(request, respond, peer, worker, times.taking));
                 }
-                Some(Err(error)) => {
-                    log::debug!("HTTP/2 ends: {error}");
-                    return End::Abrupt;
-                }
-                None => return End::Orderly,
+                Err(end) => return end,
             },
             () = has_stopped(&mut stopping), if !is_ending => {
                 is_ending = true;
@@ -155,13 +172,20 @@ where
                 end = Instant::now().checked_add(after(is_ending));
             }
             () = until(end) => {
-                // Answers have clocks of their own.
-                if answers.is_empty() && is_ending {
-                    return End::Abrupt;
-                }
-                if answers.is_empty() {
-                    is_ending = true;
-                    connection.graceful_shutdown();
+                // Answers have clocks of their own, and so has what waits.
+                let is_busy = !answers.is_empty() || lender.is_waiting();
+                match (is_busy, is_ending, has_ended) {
+                    (true, _, _) => {}
+                    (false, false, _) => {
+                        is_ending = true;
+                        connection.graceful_shutdown();
+                    }
+                    // It has not answered, and the end may be all that it waits for.
+                    (false, true, false) => {
+                        has_ended = true;
+                        connection.abrupt_shutdown(Reason::NO_ERROR);
+                    }
+                    (false, true, true) => return End::Abrupt,
                 }
                 end = Instant::now().checked_add(after(is_ending));
             }
@@ -174,18 +198,31 @@ fn poll_next<T>(
     connection: &mut Connection<Lent<T>, Part>,
     lender: &Lender<T>,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Request, h2::Error>>>
+) -> Poll<Result<Request, End>>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let came = connection.poll_accept(cx);
-    if came.is_pending()
-        && let Poll::Ready(Err(error)) = lender.poll_flush(cx)
-    {
-        log::debug!("HTTP/2 ends: {error}");
-        return Poll::Ready(None);
+    match connection.poll_accept(cx) {
+        Poll::Ready(Some(Ok(request))) => Poll::Ready(Ok(request)),
+        Poll::Ready(Some(Err(error))) => {
+            log::debug!("HTTP/2 ends: {error}");
+            // What the viewer did wrong it has been told, and shall be able to read.
+            let end = if error.is_io() {
+                End::Abrupt
+            } else {
+                End::Orderly
+            };
+            Poll::Ready(Err(end))
+        }
+        Poll::Ready(None) => Poll::Ready(Err(End::Orderly)),
+        Poll::Pending => match lender.poll_flush(cx) {
+            Poll::Ready(Err(error)) => {
+                log::debug!("HTTP/2 ends: {error}");
+                Poll::Ready(Err(End::Abrupt))
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        },
     }
-    came
 }
 
 fn builder() -> Builder {
@@ -227,14 +264,14 @@ async fn answer(
         Ok(request) => request,
         Err(NoRequest::Malformed) => {
             respond.send_reset(Reason::PROTOCOL_ERROR);
-            return Became::Answered;
+            return Became::Nothing;
         }
         Err(NoRequest::Bad) => {
             let mut bad = http::Response::new(());
             *bad.status_mut() = http::StatusCode::BAD_REQUEST;
             // An error means that nobody waits for it.
             let _ = respond.send_response(bad, true);
-            return Became::Answered;
+            return Became::Nothing;
         }
     };
     request.head_mut().peer_addr = peer;
