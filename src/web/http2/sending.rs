@@ -96,8 +96,12 @@ pub async fn send(
     let mut taking = Taking::new(limits);
     match pass_on(&mut stream, &answer, length, &mut taking).await {
         Ok(()) | Err(Cut::Left) => {}
-        // The body has told why, and the viewer has to know that something is missing.
-        Err(Cut::Body) => stream.send_reset(Reason::INTERNAL_ERROR),
+        // The body has told why, and the viewer has to know that something is missing. It gets first what
+        // came before.
+        Err(Cut::Body) => {
+            let _ = poll_fn(|cx| poll_left(&answer, &mut taking, cx)).await;
+            stream.send_reset(Reason::INTERNAL_ERROR);
+        }
         Err(Cut::LetGo(why)) => {
             turn.let_go(why);
             stream.send_reset(Reason::CANCEL);
