@@ -21,18 +21,15 @@ use crate::support::{PATIENCE, Scripted, Step, TestS3, TestService, content, in_
 /// Bytes of the film.
 const LENGTH: usize = 20_000_000;
 
-async fn service(s3: &TestS3, identity: &Identity, change: impl FnOnce(&mut Setup)) -> TestService {
-    s3.put("film.mp4", content(1, LENGTH)).await;
-    TestService::with(s3, |setup| {
+/// A service with this identity that waits for S3 as long as any test does.
+fn patient(identity: &Identity) -> impl FnOnce(&mut Setup) {
+    |setup| {
         setup.tls = Some(identity.config());
-        change(setup);
-    })
-    .await
-}
-
-async fn aborted(service: &TestService, side: &str, reason: &str) -> f64 {
-    let name = format!("s3reel_responses_aborted_total{{reason=\"{reason}\",side=\"{side}\"}}");
-    service.figure(&name).await
+        let limits = &mut setup.s3.timeouts;
+        for limit in [&mut limits.first_byte, &mut limits.idle, &mut limits.total] {
+            *limit = Duration::from_mins(1);
+        }
+    }
 }
 
 /// Method, target and fields.
@@ -85,10 +82,11 @@ async fn every_answer_over_http2_is_the_one_of_http1_but_for_the_fields_of_its_c
     s3.put("empty.mp4", "").await;
     s3.put("page.html", "<script>alert(1)</script>").await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.web.browse = s3reel::web::Browse::On;
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.web.browse = s3reel::web::Browse::On;
+        })
+        .await;
     let tag = {
         let mut viewer = Http2::connect(&identity, service.address()).await;
         let head = viewer.ask("HEAD", "/film.mp4", &[]).await;
@@ -184,12 +182,7 @@ async fn answers_of_one_connection_wait_for_nothing_but_their_own_bytes() {
     })
     .await;
     let identity = Identity::new();
-    let service = TestService::at_address(origin.address(), |setup| {
-        setup.tls = Some(identity.config());
-        setup.s3.timeouts.first_byte = Duration::from_mins(1);
-        setup.s3.timeouts.total = Duration::from_mins(1);
-    })
-    .await;
+    let service = TestService::at_address(origin.address(), patient(&identity)).await;
     let mut viewer = Http2::connect(&identity, service.address()).await;
     let request = viewer.request("GET", "/slow.mp4", &[]);
     let mut requests = viewer.requests().ready().await.unwrap();
@@ -207,15 +200,16 @@ async fn answers_of_one_connection_wait_for_nothing_but_their_own_bytes() {
 async fn a_viewer_that_gives_no_window_is_let_go_and_its_other_answers_go_on() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.server.viewer.timeout = Duration::from_millis(500);
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.server.viewer.timeout = Duration::from_millis(500);
+        })
+        .await;
     let mut viewer = Http2::connect(&identity, service.address()).await;
     let stalled = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
     // What one takes has nothing to do with what the other does not.
     until("it is let go", async || {
-        aborted(&service, "viewer", "timeout").await > 0.0
+        service.aborted("viewer", "timeout").await > 0.0
     })
     .await;
     assert_eq!(stalled.reason().await, Some(Reason::CANCEL));
@@ -225,18 +219,19 @@ async fn a_viewer_that_gives_no_window_is_let_go_and_its_other_answers_go_on() {
     .await;
     let film = viewer.ask("GET", "/film.mp4", &[]).await;
     assert!(film.complete && film.body == content(1, LENGTH));
-    assert!((aborted(&service, "viewer", "timeout").await - 1.0).abs() < 0.5);
+    assert!((service.aborted("viewer", "timeout").await - 1.0).abs() < 0.5);
 }
 
 #[tokio::test]
 async fn a_viewer_that_drips_is_let_go_and_one_that_pauses_is_not() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.server.viewer.window = Duration::from_millis(100);
-        setup.server.viewer.min_rate = 10 * 1024 * 1024;
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.server.viewer.window = Duration::from_millis(100);
+            setup.server.viewer.min_rate = 10 * 1024 * 1024;
+        })
+        .await;
     let mut viewer = Http2::connect(&identity, service.address()).await;
     let mut pausing = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
     let mut dripping = Http2::connect(&identity, service.address()).await;
@@ -250,7 +245,7 @@ async fn a_viewer_that_drips_is_let_go_and_one_that_pauses_is_not() {
         }
     };
     assert_eq!(ended.reason(), Some(Reason::CANCEL));
-    assert!((aborted(&service, "viewer", "too_slow").await - 1.0).abs() < 0.5);
+    assert!((service.aborted("viewer", "too_slow").await - 1.0).abs() < 0.5);
     in_time("the film", pausing.read(LENGTH)).await.unwrap();
     assert!(pausing.response.body == content(1, LENGTH));
 }
@@ -268,13 +263,7 @@ async fn a_viewer_that_wants_no_more_of_an_answer_frees_its_read_in_every_phase(
         let has_head = !matches!(steps.first(), Some(Step::Hold));
         let origin = Scripted::start(move |_| steps.clone()).await;
         let identity = Identity::new();
-        let service = TestService::at_address(origin.address(), |setup| {
-            setup.tls = Some(identity.config());
-            setup.s3.timeouts.first_byte = Duration::from_mins(1);
-            setup.s3.timeouts.idle = Duration::from_mins(1);
-            setup.s3.timeouts.total = Duration::from_mins(1);
-        })
-        .await;
+        let service = TestService::at_address(origin.address(), patient(&identity)).await;
         let viewer = Http2::connect(&identity, service.address()).await;
         let request = viewer.request("GET", "/film.mp4", &[]);
         let mut requests = viewer.requests().ready().await.unwrap();
@@ -295,7 +284,7 @@ async fn a_viewer_that_wants_no_more_of_an_answer_frees_its_read_in_every_phase(
             "{phase}"
         );
         assert!(
-            aborted(&service, "viewer", "left").await > 0.5 || !has_head,
+            service.aborted("viewer", "left").await > 0.5 || !has_head,
             "{phase}"
         );
         drop(response);
@@ -324,9 +313,12 @@ async fn a_body_that_s3_breaks_off_is_a_reset_and_never_looks_complete() {
     })
     .await;
     let mut viewer = Http2::connect(&identity, service.address()).await;
-    let begun = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
-    assert_eq!(begun.reason().await, Some(Reason::INTERNAL_ERROR));
-    assert!((aborted(&service, "origin", "failed").await - 1.0).abs() < 0.5);
+    let mut begun = viewer.begin("GET", "/film.mp4", &[]).await.unwrap();
+    let ended = in_time("the end", begun.read(usize::MAX)).await;
+    let reason = ended.expect_err("it looks complete").reason();
+    assert_eq!(reason, Some(Reason::INTERNAL_ERROR));
+    assert!(begun.response.body == content(1, 1000), "what came is lost");
+    assert!((service.aborted("origin", "failed").await - 1.0).abs() < 0.5);
 }
 
 #[tokio::test]
@@ -339,12 +331,7 @@ async fn beyond_a_hundred_open_requests_more_are_refused_and_none_is_lost() {
     })
     .await;
     let identity = Identity::new();
-    let service = TestService::at_address(origin.address(), |setup| {
-        setup.tls = Some(identity.config());
-        setup.s3.timeouts.first_byte = Duration::from_mins(1);
-        setup.s3.timeouts.total = Duration::from_mins(1);
-    })
-    .await;
+    let service = TestService::at_address(origin.address(), patient(&identity)).await;
     // A viewer that does not care for what is allowed.
     let mut viewer = identity.connect(service.address(), &["h2"]).await;
     let mut sent = greedy();
@@ -393,7 +380,7 @@ async fn frame(from: &mut (impl AsyncRead + Unpin)) -> (u8, u8, Vec<u8>) {
 async fn malformed_requests_are_reset_and_the_rest_of_the_connection_goes_on() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let mut viewer = Http2::connect(&identity, service.address()).await;
     for fields in [
         &[(":authority", "a.example"), ("host", "b.example")][..],
@@ -414,7 +401,7 @@ async fn malformed_requests_are_reset_and_the_rest_of_the_connection_goes_on() {
 async fn a_request_body_is_refused_and_nobody_reads_it() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let mut viewer = Http2::connect(&identity, service.address()).await;
     for (method, status) in [("GET", 413), ("POST", 405)] {
         let request = viewer.request(method, "/film.mp4", &[]);
@@ -438,7 +425,9 @@ async fn an_idle_connection_of_http2_is_closed_in_time_and_one_with_an_answer_st
     let keep_alive = Duration::from_millis(500);
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| setup.web.keep_alive = keep_alive).await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| setup.web.keep_alive = keep_alive)
+        .await;
     let mut watching = Http2::connect(&identity, service.address()).await;
     let mut film = watching.begin("GET", "/film.mp4", &[]).await.unwrap();
     let mut idle = Http2::connect(&identity, service.address()).await;
@@ -456,7 +445,7 @@ async fn an_idle_connection_of_http2_is_closed_in_time_and_one_with_an_answer_st
 async fn what_is_no_http2_ends_its_connection_and_nothing_else() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     // A frame of headers that goes on for ever.
@@ -488,10 +477,11 @@ async fn what_is_no_http2_ends_its_connection_and_nothing_else() {
 async fn a_viewer_over_tls_that_pauses_gives_up_its_read_and_plays_on() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.web.viewer_hold = Duration::from_millis(200);
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.web.viewer_hold = Duration::from_millis(200);
+        })
+        .await;
     let film = content(1, LENGTH);
     let given_up = async || {
         until("the read is given up", async || {
@@ -547,7 +537,7 @@ async fn a_short_answer_that_waits_for_its_viewer_keeps_its_place() {
     let s3 = TestS3::embedded().await;
     s3.put("a", content(1, 30_000)).await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let stream = socket.connect(service.address()).await.unwrap();
@@ -583,7 +573,7 @@ async fn a_short_answer_that_waits_for_its_viewer_keeps_its_place() {
     })
     .await;
     in_time("the bytes", reading).await.unwrap();
-    let left = aborted(&service, "viewer", "left").await;
+    let left = service.aborted("viewer", "left").await;
     assert!(left.abs() < 0.5, "{left} are told to be cut");
 }
 
@@ -591,10 +581,11 @@ async fn a_short_answer_that_waits_for_its_viewer_keeps_its_place() {
 async fn the_last_bytes_of_an_answer_wait_for_their_viewer_as_the_others_do() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.web.keep_alive = Duration::from_millis(200);
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.web.keep_alive = Duration::from_millis(200);
+        })
+        .await;
     // Somewhere here lies what all buffers on the way take, but for those of TLS.
     let mut viewers = Vec::new();
     for number in 0..40 {
@@ -636,12 +627,7 @@ async fn a_viewer_that_gives_up_hundreds_of_requests_before_their_answer_is_told
     })
     .await;
     let identity = Identity::new();
-    let service = TestService::at_address(origin.address(), |setup| {
-        setup.tls = Some(identity.config());
-        setup.s3.timeouts.first_byte = Duration::from_mins(1);
-        setup.s3.timeouts.total = Duration::from_mins(1);
-    })
-    .await;
+    let service = TestService::at_address(origin.address(), patient(&identity)).await;
     let viewer = Http2::connect(&identity, service.address()).await;
     let mut requests = viewer.requests().ready().await.unwrap();
     let watched = viewer.request("GET", "/watched.mp4", &[]);

@@ -143,12 +143,6 @@ async fn a_place_is_free_again_however_an_answer_ends() {
     }
 }
 
-/// How often answers were ended for this reason.
-async fn let_go(service: &TestService, reason: &str) -> f64 {
-    let name = format!("s3reel_responses_aborted_total{{reason=\"{reason}\",side=\"viewer\"}}");
-    service.figure(&name).await
-}
-
 /// A service that gives each address two places and believes proxies on loopback, or nobody.
 async fn two_for_each_address(s3: &TestS3, proxies: &str) -> TestService {
     let proxies = TrustedProxies::parse(proxies).unwrap();
@@ -229,14 +223,14 @@ async fn a_viewer_that_takes_nothing_for_too_long_is_disconnected_visibly() {
     })
     .await;
     for taken in [0, 10_000_000] {
-        let before = let_go(&service, "timeout").await;
+        let before = service.aborted("viewer", "timeout").await;
         let mut viewer = service.client().await;
         viewer.request("GET", "/film.mp4", &[]).await;
         let (head, _) = in_time("a head", viewer.head()).await;
         assert!(head.contains("content-length: 50000000"), "{head}");
         in_time("the beginning", viewer.take(taken)).await;
         until("the viewer is let go", async || {
-            let_go(&service, "timeout").await > before
+            service.aborted("viewer", "timeout").await > before
         })
         .await;
         until("its read is freed", async || {
@@ -288,17 +282,10 @@ async fn a_viewer_that_drips_is_let_go_and_one_that_pauses_is_not() {
     let mut dripping = service.client().await;
     dripping.request("GET", "/film.mp4", &[]).await;
     dripping.head().await;
-    let mut taken = 0;
-    let mut fewer = false;
-    while !fewer {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let drop = in_time("a drop", dripping.take(20_000)).await;
-        taken += drop.len();
-        fewer = drop.len() < 20_000;
-    }
+    let taken = dripping.drip().await;
     assert!(taken < 50_000_000, "nobody can see the cut");
     until("it is counted", async || {
-        let_go(&service, "too_slow").await > 0.0
+        service.aborted("viewer", "too_slow").await > 0.0
     })
     .await;
     let film = in_time("the film", pausing.take(50_000_000)).await;

@@ -16,22 +16,8 @@ use crate::support::{Browser, Client, Engine, TestS3, TestService, content, in_t
 /// Bytes of the film.
 const LENGTH: usize = 30_000_000;
 
-async fn service(s3: &TestS3, identity: &Identity, change: impl FnOnce(&mut Setup)) -> TestService {
-    s3.put("film.mp4", content(1, LENGTH)).await;
-    TestService::with(s3, |setup| {
-        setup.tls = Some(identity.config());
-        change(setup);
-    })
-    .await
-}
-
 async fn handshakes(service: &TestService, outcome: &str) -> f64 {
     let name = format!("s3reel_tls_handshakes_total{{outcome=\"{outcome}\"}}");
-    service.figure(&name).await
-}
-
-async fn let_go(service: &TestService, reason: &str) -> f64 {
-    let name = format!("s3reel_responses_aborted_total{{reason=\"{reason}\",side=\"viewer\"}}");
     service.figure(&name).await
 }
 
@@ -39,7 +25,7 @@ async fn let_go(service: &TestService, reason: &str) -> f64 {
 async fn a_probe_over_tls_is_answered_as_without_and_the_connection_stays() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let mut viewer = identity.client(service.address()).await;
     for _ in 0..2 {
         let probe = viewer
@@ -69,7 +55,7 @@ async fn every_byte_is_right_over_tls_and_http2_wherever_it_lies() {
     let on_disk: Box<dyn FnOnce(&mut Setup)> = Box::new(hardly_in_memory(disk.path()));
     let film = content(1, LENGTH);
     for (place, change) in [("nowhere", nothing), ("memory", memory), ("disk", on_disk)] {
-        let service = service(&s3, &identity, change).await;
+        let service = identity.service(&s3, LENGTH, change).await;
         let mut one = identity.client(service.address()).await;
         let mut two = Http2::connect(&identity, service.address()).await;
         assert!(
@@ -110,18 +96,19 @@ async fn every_byte_is_right_over_tls_and_http2_wherever_it_lies() {
 async fn a_viewer_over_tls_that_takes_nothing_is_let_go() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.server.viewer.timeout = Duration::from_millis(500);
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.server.viewer.timeout = Duration::from_millis(500);
+        })
+        .await;
     for taken in [0, 10_000_000] {
-        let before = let_go(&service, "timeout").await;
+        let before = service.aborted("viewer", "timeout").await;
         let mut viewer = identity.client(service.address()).await;
         viewer.request("GET", "/film.mp4", &[]).await;
         in_time("a head", viewer.head()).await;
         in_time("the beginning", viewer.take(taken)).await;
         until("the viewer is let go", async || {
-            let_go(&service, "timeout").await > before
+            service.aborted("viewer", "timeout").await > before
         })
         .await;
         let rest = in_time("the close", viewer.rest()).await;
@@ -133,28 +120,22 @@ async fn a_viewer_over_tls_that_takes_nothing_is_let_go() {
 async fn a_viewer_over_tls_that_drips_is_let_go_and_one_that_pauses_is_not() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.server.viewer.window = Duration::from_millis(100);
-        setup.server.viewer.min_rate = 10 * 1024 * 1024;
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.server.viewer.window = Duration::from_millis(100);
+            setup.server.viewer.min_rate = 10 * 1024 * 1024;
+        })
+        .await;
     let mut pausing = identity.client(service.address()).await;
     pausing.request("GET", "/film.mp4", &[]).await;
     pausing.head().await;
     let mut dripping = identity.client(service.address()).await;
     dripping.request("GET", "/film.mp4", &[]).await;
     dripping.head().await;
-    let mut taken = 0;
-    let mut fewer = false;
-    while !fewer {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let drop = in_time("a drop", dripping.take(20_000)).await;
-        taken += drop.len();
-        fewer = drop.len() < 20_000;
-    }
+    let taken = dripping.drip().await;
     assert!(taken < LENGTH, "nobody can see the cut");
     until("it is counted", async || {
-        let_go(&service, "too_slow").await > 0.0
+        service.aborted("viewer", "too_slow").await > 0.0
     })
     .await;
     let film = in_time("the film", pausing.take(LENGTH)).await;
@@ -166,7 +147,9 @@ async fn a_connection_over_tls_that_is_idle_is_closed_in_order() {
     let keep_alive = Duration::from_millis(500);
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| setup.web.keep_alive = keep_alive).await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| setup.web.keep_alive = keep_alive)
+        .await;
     let mut stream = identity.connect(service.address(), &[]).await;
     let request = "GET /film.mp4 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -185,10 +168,11 @@ async fn a_connection_over_tls_that_is_idle_is_closed_in_order() {
 async fn whoever_does_not_agree_on_tls_in_time_is_disconnected() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.server.request_head_timeout = Duration::from_millis(500);
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.server.request_head_timeout = Duration::from_millis(500);
+        })
+        .await;
     // Nothing, the beginning of a record, a record of what was never agreed on, and HTTP/2 after a handshake
     // that is never begun.
     for (sent, outcome) in [
@@ -219,7 +203,7 @@ async fn whoever_does_not_agree_on_tls_in_time_is_disconnected() {
 async fn whoever_speaks_http_where_tls_is_spoken_is_told_so() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let answer = service.get("/film.mp4", &[]).await;
     assert_eq!(answer.status, 400);
     assert_eq!(answer.header("connection"), Some("close"));
@@ -368,10 +352,11 @@ fn a_certificate_that_cannot_be_used_ends_the_start_with_what_is_wrong() {
 async fn what_is_on_its_way_over_tls_and_http2_is_finished_at_the_end() {
     let s3 = TestS3::embedded().await;
     let identity = Identity::new();
-    let service = service(&s3, &identity, |setup| {
-        setup.server.drain_timeout = Duration::from_secs(20);
-    })
-    .await;
+    let service = identity
+        .service(&s3, LENGTH, |setup| {
+            setup.server.drain_timeout = Duration::from_secs(20);
+        })
+        .await;
     let mut one = identity.client(service.address()).await;
     one.request("GET", "/film.mp4", &[]).await;
     in_time("a head", one.head()).await;
@@ -398,7 +383,7 @@ async fn plays_and_seeks(engine: Engine) {
         s3.put(name, *bytes).await;
     }
     let identity = Identity::new();
-    let service = service(&s3, &identity, |_| {}).await;
+    let service = identity.service(&s3, LENGTH, |_| {}).await;
     let browser = Browser::start(engine).await;
     for (name, width) in [("clock.mp4", 480), ("tone.mp3", 0)] {
         let url = format!("https://localhost:{}/{name}", service.address().port());

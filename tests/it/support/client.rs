@@ -1,6 +1,7 @@
 //! A client of raw sockets: it sends what it is told and shows what came, byte for byte.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -170,6 +171,19 @@ impl Client {
     pub async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.read.len() < length && self.fill().await > 0 {}
         self.read.drain(..length.min(self.read.len())).collect()
+    }
+
+    /// Takes little by little until nothing comes any more, and tells how much that was.
+    pub async fn drip(&mut self) -> usize {
+        let mut taken = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let drop = in_time("a drop", self.take(20_000)).await;
+            taken += drop.len();
+            if drop.len() < 20_000 {
+                return taken;
+            }
+        }
     }
 
     /// Sends FIN and goes on reading nothing.

@@ -142,6 +142,14 @@ impl TestService {
         .await
     }
 
+    /// Answers that ended before their last byte, by who ended them and why.
+    pub async fn aborted(&self, side: &str, reason: &str) -> f64 {
+        self.figure(&format!(
+            "s3reel_responses_aborted_total{{reason=\"{reason}\",side=\"{side}\"}}"
+        ))
+        .await
+    }
+
     /// Ends it in the orderly way.
     pub async fn stop(mut self) {
         let running = self.running.take().expect("it runs");

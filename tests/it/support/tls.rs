@@ -15,7 +15,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::client::Client;
 use super::haproxy::certificate;
-use super::in_time;
+use super::service::Setup;
+use super::{TestS3, TestService, content, in_time};
 
 /// A certificate for `localhost`, and who trusts it and no other.
 pub struct Identity {
@@ -48,6 +49,21 @@ impl Identity {
         };
         let certificate = files.load().expect("a certificate");
         TlsConfig { files, certificate }
+    }
+
+    /// A service that shows it, over a bucket with a film of so many bytes.
+    pub async fn service(
+        &self,
+        s3: &TestS3,
+        length: usize,
+        change: impl FnOnce(&mut Setup),
+    ) -> TestService {
+        s3.put("film.mp4", content(1, length)).await;
+        TestService::with(s3, |setup| {
+            setup.tls = Some(self.config());
+            change(setup);
+        })
+        .await
     }
 
     /// A viewer over TLS, which can speak these protocols; `Err` says why there is none.
